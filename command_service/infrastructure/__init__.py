@@ -1,0 +1,1 @@
+"""Plumbing of the command service: nothing here knows a feature."""

@@ -1,0 +1,1 @@
+"""Tails the log in position order and publishes it on Redis Streams."""

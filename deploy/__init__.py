@@ -1,0 +1,1 @@
+"""How the pair is run: the `twinlog` command, embedded engines, containers."""

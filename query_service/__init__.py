@@ -1,0 +1,1 @@
+"""The query service: projects the log into read models and answers questions."""

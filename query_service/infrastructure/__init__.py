@@ -1,0 +1,1 @@
+"""Plumbing of the query service: nothing here knows a feature."""

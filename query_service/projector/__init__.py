@@ -1,0 +1,1 @@
+"""Feeds events to projections: batches, checkpoints, parked events, rebuilds."""

@@ -1,0 +1,31 @@
+"""Time arrives as an argument; this is where it comes from."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Anything that tells the time."""
+
+    def now(self) -> datetime:
+        """The present moment, timezone-aware, in UTC."""
+        ...
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970-01-01T00:00:00Z, exact (no float in between)."""
+    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def rfc3339(recorded_at: int) -> str:
+    """Microseconds since the epoch as RFC 3339 in UTC with six decimals and a `Z`."""
+    seconds, micros = divmod(recorded_at, 1_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{micros:06d}Z"

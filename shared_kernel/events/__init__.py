@@ -1,0 +1,1 @@
+"""The event contracts: what happened, in the words both services understand."""

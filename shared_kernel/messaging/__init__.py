@@ -1,0 +1,1 @@
+"""How events travel from the log to the read models."""
