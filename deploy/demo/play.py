@@ -29,7 +29,7 @@ async def play(command_url: str, query_url: str, operator: Operator, console: Co
         await chapters.read_it_back(story, cast, register)
         await chapters.look_at_history(story, cast, register)
         await chapters.meet_refusals(story, cast, register)
-        await chapters.replay_the_log(story, cast, operator)
+        await chapters.replay_the_log(story, cast, register, operator)
     story.figures |= _figures(story, time.perf_counter() - started)
     return _summary(story)
 

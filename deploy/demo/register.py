@@ -33,6 +33,8 @@ class Register:
 
     entries: dict[str, Entry] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    newest: tuple[int, str] = (0, "")
+    """Position and Consistency-Token of the newest write."""
 
     async def record(self, assets: list[Asset], keepers: list[Visitor], advance: Callable[[], None]) -> None:
         """`POST /v1/resources` for every asset, a few at once, shared among the keepers."""
@@ -57,7 +59,12 @@ class Register:
             "version": made["version"],
             "owner": keeper.user_id,
         }
-        self.entries[made["id"]] = Entry(made["id"], keeper, expected, answer.headers["Consistency-Token"])
+        self.keep(Entry(made["id"], keeper, expected, answer.headers["Consistency-Token"]), made["position"])
+
+    def keep(self, entry: Entry, position: int) -> None:
+        """Remember a resource as it is after the write at `position`."""
+        self.entries[entry.id] = entry
+        self.newest = max(self.newest, (position, entry.token))
 
     async def apply(self, entry: Entry, method: str, path: str, body: Any, becomes: dict[str, Any]) -> None:
         """Send a further command to a resource and remember what it must have become."""
@@ -67,6 +74,7 @@ class Register:
             return
         entry.expected |= becomes | {"version": answer.json()["version"]}
         entry.token = answer.headers["Consistency-Token"]
+        self.keep(entry, answer.json()["position"])
 
     async def differences(self, advance: Callable[[], None]) -> list[str]:
         """Read every resource back with its own token and name whatever is not as it must be."""
