@@ -1,0 +1,143 @@
+"""Bringing a database to the schema that a release needs, and refusing to run on any other.
+
+A service's script folder is an ordinary Alembic folder whose `env.py` only calls `run()`. Scripts use unqualified
+names: `upgrade` puts the wanted schema first in the search path, and functions pin it with
+`SET search_path FROM CURRENT`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import psycopg
+from alembic import command, context
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from psycopg import sql
+from sqlalchemy import Connection, StaticPool, create_engine
+from sqlalchemy.exc import DBAPIError
+
+from shared_kernel.errors import SchemaMismatch
+
+ADVISORY_LOCK = 0x7477_696E_6C6F_6701
+"""Held while a database is migrated ("twinlog" and a serial number), so that processes starting together queue."""
+
+QUEUE_TIMEOUT = "120s"
+LOCK_TIMEOUT = "5s"
+STATEMENT_TIMEOUT = "600s"
+
+
+def upgrade(owner_url: str, folder: Path, *, schema: str = "public", grants: Sequence[sql.Composed] = ()) -> None:
+    """Bring `schema` of the database behind `owner_url` (any libpq URL) to the newest revision, then apply `grants`.
+
+    Safe to call from many processes at once and on an empty database; a second call changes nothing.
+    Raises psycopg.Error when the database refuses and SchemaMismatch when it is newer than this release.
+    """
+    with psycopg.connect(owner_url, application_name="twinlog-migrate") as connection:
+        _queue(connection, schema)
+        try:
+            _run_scripts(connection, folder, schema)
+        except CommandError:
+            raise _mismatch(_revision_of(connection, schema), head(folder)) from None
+        except DBAPIError as error:
+            raise (error.orig or error) from error
+        for grant in grants:
+            connection.execute(grant)
+
+
+def head(folder: Path) -> str:
+    """The newest revision in a script folder."""
+    revision = ScriptDirectory.from_config(_config(folder)).get_current_head()
+    if revision is None:
+        raise SchemaMismatch(f"There is no migration in {folder.name}.")
+    return revision
+
+
+async def check(connection: psycopg.AsyncConnection, folder: Path, *, schema: str = "public") -> None:
+    """Raises SchemaMismatch unless `schema` is at this release's revision."""
+    async with connection.cursor() as cursor:
+        await cursor.execute(_EXISTS, (_version_table(schema),))
+        if (await cursor.fetchone()) == (True,):
+            await cursor.execute(_revision_query(schema))
+            found = await cursor.fetchone()
+        else:
+            found = None
+    _compare(found, folder)
+
+
+def check_blocking(connection: psycopg.Connection, folder: Path, *, schema: str = "public") -> None:
+    """The same as `check`, for code that runs in threads."""
+    _compare(_revision_row(connection, schema), folder)
+
+
+def run() -> None:
+    """What every `env.py` calls: run the scripts on the connection that `upgrade` has opened."""
+    connection: Connection = context.config.attributes["connection"]
+    context.configure(
+        connection=connection,
+        version_table_schema=context.config.attributes["schema"],
+        transaction_per_migration=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+_EXISTS = "SELECT to_regclass(%s) IS NOT NULL AS installed"
+
+
+def _queue(connection: psycopg.Connection, schema: str) -> None:
+    """Wait for our turn (the lock belongs to the session and ends with it), then make the schema the default one."""
+    connection.execute(sql.SQL("SET lock_timeout = {}").format(QUEUE_TIMEOUT))
+    connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+    connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT))
+    connection.execute(sql.SQL("SET statement_timeout = {}").format(STATEMENT_TIMEOUT))
+    if schema != "public":  # PUBLIC may use "public" in every database; creating it needs a right its owner may lack
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+    connection.execute(sql.SQL("SET search_path = {}, pg_temp").format(sql.Identifier(schema)))
+    connection.commit()
+
+
+def _run_scripts(connection: psycopg.Connection, folder: Path, schema: str) -> None:
+    config = _config(folder)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=StaticPool)
+    config.attributes.update(connection=engine.connect(), schema=schema)
+    command.upgrade(config, "head")
+    config.attributes["connection"].close()  # goes back to the pool of one, and stays open for the grants
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _version_table(schema: str) -> str:
+    return sql.Identifier(schema, "alembic_version").as_string()
+
+
+def _revision_query(schema: str) -> sql.Composed:
+    return sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema, "alembic_version"))
+
+
+def _revision_row(connection: psycopg.Connection, schema: str) -> tuple[str] | None:
+    with connection.cursor() as cursor:
+        if cursor.execute(_EXISTS, (_version_table(schema),)).fetchone() != (True,):
+            return None
+        return cursor.execute(_revision_query(schema)).fetchone()
+
+
+def _revision_of(connection: psycopg.Connection, schema: str) -> str | None:
+    row = _revision_row(connection, schema)
+    return None if row is None else str(row[0])
+
+
+def _compare(row: tuple[str] | None, folder: Path) -> None:
+    found, needed = None if row is None else str(row[0]), head(folder)
+    if found != needed:
+        raise _mismatch(found, needed)
+
+
+def _mismatch(found: str | None, needed: str) -> SchemaMismatch:
+    state = "is empty" if found is None else f"is at revision {found}"
+    return SchemaMismatch(f"The database schema {state}, this release needs {needed}; run `twinlog migrate`.")
