@@ -13,7 +13,7 @@ OPAQUE = 0
 JSON = 1
 """Payload formats: 0 bytes of unknown shape (the persistence module), 1 UTF-8 JSON (our services)."""
 
-E = TypeVar("E", bound=Event, covariant=True)
+E_co = TypeVar("E_co", bound=Event, covariant=True)
 
 
 class Metadata(BaseModel):
@@ -63,9 +63,9 @@ class StoredRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded(Generic[E]):
+class Recorded(Generic[E_co]):
     """A decoded event together with the row it came from."""
 
-    event: E
+    event: E_co
     row: StoredRow
     metadata: Metadata

@@ -21,7 +21,7 @@ class ResourceCreated(Event):
 
 
 class ResourceDetailsChanged(Event):
-    """Details of a resource changed; a field that is None stayed as it was, `attributes` and `tags` are whole values."""
+    """Details of a resource changed; a field that is None stayed; `attributes` and `tags` are whole values."""
 
     TOPIC: ClassVar[str] = "resources.ResourceDetailsChanged.v1"
 

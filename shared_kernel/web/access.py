@@ -40,7 +40,7 @@ class PublicRoute:
 
 
 def requires(permission: Permission) -> Any:
-    """For `principal: Annotated[Principal, requires(CREATE)]`: only callers with this permission get through."""
+    """Only callers with this permission get through; write `principal: Annotated[Principal, requires(CREATE)]`."""
     return Depends(RequiresPermission(permission))
 
 

@@ -72,7 +72,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where the events landed: position of the last one (for a no-op: the stream's newest), the stream's new version."""
+    """Where the events landed: position of the last one (a no-op: the stream's newest), and the stream's new version."""
 
     position: int
     version: int
@@ -138,7 +138,8 @@ class EventStore(Protocol):
 
     async def append(self, append: Append) -> Appended:
         """Raises AppendConflict, ClaimTaken, ClaimMissing, KeyAlreadyUsed, SubjectErased, UnregisteredTopic,
-        PayloadTooLarge, StoreBusy or StoreUnavailable."""
+        PayloadTooLarge, StoreBusy or StoreUnavailable.
+        """
         ...
 
     async def read_stream(self, tenant: str, stream: str, after_version: int = 0) -> Sequence[StoredRow]:
