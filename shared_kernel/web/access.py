@@ -40,7 +40,10 @@ class PublicRoute:
 
 
 def requires(permission: Permission) -> Any:
-    """Only callers with this permission get through; write `principal: Annotated[Principal, requires(CREATE)]`."""
+    """Only callers with this permission get through.
+
+    Write `principal: Annotated[Principal, requires(CREATE)]`.
+    """
     return Depends(RequiresPermission(permission))
 
 

@@ -72,7 +72,7 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where the events landed: position of the last one (a no-op: the stream's newest), and the stream's new version."""
+    """Where the events landed: position of the last one (a no-op: the stream's newest), and the new version."""
 
     position: int
     version: int
