@@ -1,0 +1,1 @@
+"""Running the whole system on one machine without containers: engines from wheels, one supervisor."""
