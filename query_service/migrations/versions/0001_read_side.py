@@ -56,6 +56,15 @@ CREATE TABLE public.checkpoints (
     CONSTRAINT checkpoints_pk PRIMARY KEY (projection, generation, partition),
     CONSTRAINT checkpoints_generation_ck CHECK (generation IN ('blue', 'green'))
 );
+CREATE TABLE public.log_mark (
+    singleton  boolean  NOT NULL DEFAULT true,
+    epoch      bigint   NOT NULL,
+    head       bigint   NOT NULL,
+    last       bigint[] NOT NULL,
+    at         bigint   NOT NULL,
+    CONSTRAINT log_mark_pk PRIMARY KEY (singleton),
+    CONSTRAINT log_mark_one_row_ck CHECK (singleton)
+);
 CREATE TABLE public.parked_events (
     projection   text        NOT NULL,
     generation   text        NOT NULL,
@@ -78,65 +87,61 @@ CREATE INDEX parked_events_stream_ix ON public.parked_events (projection, genera
 READ_MODELS = """
 CREATE SCHEMA {generation};
 CREATE TABLE {generation}.resources (
-    tenant          text        NOT NULL,
-    id              uuid        NOT NULL,
-    version         bigint      NOT NULL,
-    position        bigint      NOT NULL,
-    name            text        NOT NULL,
-    description     text        NOT NULL,
-    classification  text        NOT NULL,
-    attributes      jsonb       NOT NULL,
-    tags            jsonb       NOT NULL,
-    owner           uuid        NOT NULL,
-    state           text        NOT NULL,
-    created_at      timestamptz NOT NULL,
-    updated_at      timestamptz NOT NULL,
+    tenant            text        NOT NULL,
+    id                uuid        NOT NULL,
+    version           bigint      NOT NULL,
+    created_position  bigint      NOT NULL,
+    name              text        NOT NULL,
+    description       text        NOT NULL,
+    classification    text        NOT NULL,
+    attributes        jsonb       NOT NULL,
+    tags              jsonb       NOT NULL,
+    owner             uuid        NOT NULL,
+    state             text        NOT NULL,
+    created_at        timestamptz NOT NULL,
+    updated_at        timestamptz NOT NULL,
     CONSTRAINT resources_pk PRIMARY KEY (tenant, id)
 ) WITH (fillfactor = 85);
-CREATE INDEX resources_created_ix ON {generation}.resources (tenant, created_at, id);
-CREATE INDEX resources_owner_ix ON {generation}.resources (tenant, owner, created_at, id);
+CREATE INDEX resources_created_ix ON {generation}.resources (tenant, created_position);
+CREATE INDEX resources_owner_ix ON {generation}.resources (tenant, owner, created_position);
 CREATE INDEX resources_name_ix ON {generation}.resources (tenant, lower(name) text_pattern_ops);
 CREATE INDEX resources_tags_ix ON {generation}.resources USING gin (tags jsonb_path_ops);
 CREATE TABLE {generation}.users (
-    tenant         text        NOT NULL,
-    id             uuid        NOT NULL,
-    version        bigint      NOT NULL,
-    position       bigint      NOT NULL,
-    email          text        NOT NULL,
-    name           text        NOT NULL,
-    registered_at  timestamptz NOT NULL,
-    updated_at     timestamptz NOT NULL,
+    tenant            text        NOT NULL,
+    id                uuid        NOT NULL,
+    version           bigint      NOT NULL,
+    created_position  bigint      NOT NULL,
+    email             text        NOT NULL,
+    name              text        NOT NULL,
+    created_at        timestamptz NOT NULL,
+    updated_at        timestamptz NOT NULL,
     CONSTRAINT users_pk PRIMARY KEY (tenant, id)
 );
-CREATE INDEX users_registered_ix ON {generation}.users (tenant, registered_at, id);
+CREATE INDEX users_created_ix ON {generation}.users (tenant, created_position);
 CREATE TABLE {generation}.sessions (
-    tenant      text        NOT NULL,
-    id          uuid        NOT NULL,
-    version     bigint      NOT NULL,
-    position    bigint      NOT NULL,
-    user_id     uuid        NOT NULL,
-    methods     jsonb       NOT NULL,
-    started_at  timestamptz NOT NULL,
-    expires_at  timestamptz NOT NULL,
+    tenant            text        NOT NULL,
+    id                uuid        NOT NULL,
+    version           bigint      NOT NULL,
+    created_position  bigint      NOT NULL,
+    user_id           uuid        NOT NULL,
+    methods           jsonb       NOT NULL,
+    created_at        timestamptz NOT NULL,
+    expires_at        timestamptz NOT NULL,
     CONSTRAINT sessions_pk PRIMARY KEY (tenant, id)
 );
-CREATE INDEX sessions_user_ix ON {generation}.sessions (tenant, user_id, started_at, id);
+CREATE INDEX sessions_user_ix ON {generation}.sessions (tenant, user_id, created_position);
 CREATE TABLE {generation}.role_bindings (
     tenant      text        NOT NULL,
     user_id     uuid        NOT NULL,
     role        text        NOT NULL,
-    version     bigint      NOT NULL,
-    position    bigint      NOT NULL,
     granted_by  text        NOT NULL,
     granted_at  timestamptz NOT NULL,
     CONSTRAINT role_bindings_pk PRIMARY KEY (tenant, user_id, role)
 );
 CREATE TABLE {generation}.stream_owners (
-    tenant    text   NOT NULL,
-    stream    text   NOT NULL,
-    owner     uuid   NOT NULL,
-    version   bigint NOT NULL,
-    position  bigint NOT NULL,
+    tenant  text NOT NULL,
+    stream  text NOT NULL,
+    owner   uuid NOT NULL,
     CONSTRAINT stream_owners_pk PRIMARY KEY (tenant, stream)
 );
 CREATE INDEX stream_owners_owner_ix ON {generation}.stream_owners (tenant, owner, stream);
