@@ -1,0 +1,70 @@
+"""Fixtures every test can ask for: real engines, one set per test process, and databases that are a test's own."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from tests.support.cluster import COMMAND, QUERY, VAULT, Cluster, Database, Vault, running_cluster, running_valkey
+
+REAL_ENGINES = {"cluster", "valkey_url"}
+REAL_PROCESSES = {"stack"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give every test its level by what it asks for, unless it says so itself."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if any(item.get_closest_marker(level) for level in ("unit", "integration", "e2e", "long")):
+            continue
+        level = "e2e" if fixtures & REAL_PROCESSES else "integration" if fixtures & REAL_ENGINES else "unit"
+        item.add_marker(level)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The PostgreSQL server of this test process."""
+    with running_cluster() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """The Valkey server of this test process; ask for `redis_url` instead, which is empty."""
+    with running_valkey() as url:
+        yield url
+
+
+@pytest.fixture
+def command_database(cluster: Cluster) -> Iterator[Database]:
+    with cluster.copy_of(COMMAND) as name:
+        yield Database(name, cluster.url(name, COMMAND.owner), cluster.url(name, COMMAND.users[0]))
+
+
+@pytest.fixture
+def query_database(cluster: Cluster) -> Iterator[Database]:
+    with cluster.copy_of(QUERY) as name:
+        yield Database(name, cluster.url(name, QUERY.owner), cluster.url(name, QUERY.users[0]))
+
+
+@pytest.fixture
+def vault_database(cluster: Cluster) -> Iterator[Vault]:
+    with cluster.copy_of(VAULT) as name:
+        writer, reader = VAULT.users
+        yield Vault(name, cluster.url(name, VAULT.owner), cluster.url(name, writer), cluster.url(name, reader))
+
+
+@pytest.fixture
+def empty_database(cluster: Cluster) -> Iterator[str]:
+    """The owner's URL of a database without any table."""
+    with cluster.empty() as name:
+        yield cluster.url(name, COMMAND.owner)
+
+
+@pytest.fixture
+def redis_url(valkey_url: str) -> str:
+    """The URL of a Valkey server with nothing in it and no client but this test's."""
+    with redis.Redis.from_url(valkey_url) as client:
+        client.client_kill_filter(_type="normal", skipme=True)
+        client.flushall()
+    return valkey_url

@@ -1,0 +1,142 @@
+"""One real PostgreSQL server per test process, and databases copied from migrated templates in milliseconds."""
+
+import importlib
+import itertools
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psycopg
+
+from deploy.local import lodging
+from deploy.local.databases import (
+    COMMAND,
+    QUERY,
+    ROLES,
+    VAULT,
+    Plan,
+    create_database,
+    drop_database,
+    ensure_roles,
+    restrict,
+    url_for,
+)
+from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
+
+PASSWORD = "for-tests-only"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database of one service, this test's own."""
+
+    name: str
+    owner_url: str
+    app_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vault:
+    """A migrated key vault, this test's own."""
+
+    name: str
+    owner_url: str
+    writer_url: str
+    reader_url: str
+
+
+def migrate(plan: Plan, owner_url: str) -> None:
+    """Bring a database to head with the functions that the services themselves offer."""
+    module = {
+        COMMAND.name: "command_service.infrastructure.schema",
+        QUERY.name: "query_service.infrastructure.schema",
+        VAULT.name: "command_service.infrastructure.vault_schema",
+    }[plan.name]
+    upgrade: Callable[..., None] = importlib.import_module(module).upgrade
+    upgrade(owner_url, *plan.users)
+
+
+class Cluster:
+    """The server, its roles, and templates that are made when first asked for."""
+
+    def __init__(self, server_url: str) -> None:
+        self.server_url = server_url
+        self._numbers = itertools.count(1)
+        self._templates: dict[str, str] = {}
+        with self._admin() as admin:
+            ensure_roles(admin, dict.fromkeys(ROLES, PASSWORD))
+
+    def url(self, database: str, role: str) -> str:
+        return url_for(self.server_url, database, role, PASSWORD)
+
+    @contextmanager
+    def copy_of(self, plan: Plan) -> Iterator[str]:
+        """A fresh copy of a migrated database; it is dropped at the end, whoever is still connected."""
+        template = self._templates.get(plan.name) or self._make_template(plan)
+        with self._database(plan, template) as name:
+            yield name
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """A fresh database without any table."""
+        with self._database(COMMAND, "template0") as name:
+            yield name
+
+    @contextmanager
+    def _database(self, plan: Plan, template: str) -> Iterator[str]:
+        mine = replace(plan, name=f"{plan.name}_{next(self._numbers)}")
+        with self._admin() as admin:
+            create_database(admin, mine, template)
+            restrict(admin, mine)
+        yield mine.name
+        with self._admin() as admin:
+            drop_database(admin, mine.name)
+
+    def _make_template(self, plan: Plan) -> str:
+        with self._admin() as admin:
+            drop_database(admin, plan.name)  # what a failed attempt left behind
+            create_database(admin, plan)
+            restrict(admin, plan)
+        migrate(plan, self.url(plan.name, plan.owner))
+        self._templates[plan.name] = plan.name
+        return plan.name
+
+    def _admin(self) -> psycopg.Connection:
+        return psycopg.connect(self.server_url, autocommit=True)
+
+
+@contextmanager
+def engine_folder() -> Iterator[Path]:
+    """A folder for engines that an unprivileged user can enter, which pytest's own temporary folders are not."""
+    folder = Path(tempfile.mkdtemp(prefix="twinlog-test-"))
+    folder.chmod(0o711)
+    try:
+        yield folder
+    finally:
+        for engine in folder.iterdir():
+            lodging.remove(engine)
+        folder.rmdir()
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """A fast server: its data need not survive a crash of the machine."""
+    with engine_folder() as folder:
+        engine = EmbeddedPostgres(folder / "postgres", durable=False)
+        try:
+            yield Cluster(engine.start())
+        finally:
+            engine.stop()
+
+
+@contextmanager
+def running_valkey() -> Iterator[str]:
+    """A server that forgets; yields its URL."""
+    with engine_folder() as folder:
+        engine = EmbeddedValkey(folder / "valkey", durable=False)
+        try:
+            yield engine.start()
+        finally:
+            engine.stop()
