@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from tests.support.cluster import COMMAND, QUERY, VAULT, Cluster, Database, Vault, running_cluster, running_valkey
+from deploy.local.databases import COMMAND, QUERY, VAULT
+from tests.support.cluster import Cluster, Database, Vault, running_cluster, running_valkey
 
 REAL_ENGINES = {"cluster", "valkey_url"}
 REAL_PROCESSES = {"stack"}
