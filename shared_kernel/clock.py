@@ -1,6 +1,6 @@
 """Time arrives as an argument; this is where it comes from."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -23,6 +23,11 @@ def microseconds(moment: datetime) -> int:
     """Microseconds since 1970-01-01T00:00:00Z, exact (no float in between)."""
     delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def moment(recorded_at: int) -> datetime:
+    """The reverse of `microseconds`: the same instant as a datetime in UTC."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=recorded_at)
 
 
 def rfc3339(recorded_at: int) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared_kernel.errors import TwinlogError
 from shared_kernel.events.contract import Event
 from shared_kernel.events.envelope import Recorded
 
@@ -43,3 +44,14 @@ class Projection:
     table: Table
     key_of: Callable[[Recorded[Any]], Key]
     folds: Mapping[type[Event], Fold]
+
+
+class RowMissing(TwinlogError):
+    """An event changes a row that no earlier event has made."""
+
+
+def existing(row: Row | None) -> Row:
+    """The row as it was, for folds that change one. Raises RowMissing, which parks the stream for an operator."""
+    if row is None:
+        raise RowMissing
+    return row

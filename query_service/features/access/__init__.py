@@ -1,0 +1,1 @@
+"""Access: who holds which role, for the read side; it answers no question of its own yet."""

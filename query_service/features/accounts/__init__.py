@@ -1,0 +1,1 @@
+"""Accounts: who is registered, and the caller's own account."""

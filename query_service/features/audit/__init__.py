@@ -1,0 +1,1 @@
+"""Audit: who did what, from the query side's own copy of the log."""

@@ -1,0 +1,1 @@
+"""Operations: how far the read models have come."""

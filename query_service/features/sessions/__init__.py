@@ -1,0 +1,1 @@
+"""Sessions: the sign-ins of the caller."""

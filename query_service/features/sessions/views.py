@@ -1,0 +1,53 @@
+"""What a sign-in session looks like to its owner, and the table it is read from."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
+
+from query_service.infrastructure.projection import Table
+
+SESSIONS = Table(
+    name="sessions",
+    key=("tenant", "id"),
+    columns={
+        "tenant": "text",
+        "id": "uuid",
+        "version": "bigint",
+        "created_position": "bigint",
+        "user_id": "uuid",
+        "methods": "jsonb",
+        "created_at": "timestamptz",
+        "expires_at": "timestamptz",
+    },
+)
+
+EXAMPLE: JsonDict = {
+    "id": "0197d3a6-0b7d-7c19-8a5e-6d8a5f0e2b43",
+    "methods": ["pwd"],
+    "created_at": "2026-03-12T09:13:02.500000Z",
+    "expires_at": "2026-03-12T21:13:02.500000Z",
+    "current": True,
+}
+
+
+class SessionView(BaseModel):
+    """One of the caller's sign-ins."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [EXAMPLE]})
+
+    id: UUID
+    methods: Annotated[tuple[str, ...], Field(description="RFC 8176 authentication method references")]
+    created_at: datetime
+    expires_at: datetime
+    current: Annotated[bool, Field(description="whether the access token of this request belongs to it")]
+
+
+class SessionList(BaseModel):
+    """One page of the caller's sessions in the order in which they were started."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [{"items": [EXAMPLE]}]})
+
+    items: tuple[SessionView, ...]
