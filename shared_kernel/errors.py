@@ -26,6 +26,10 @@ class Refusal(TwinlogError):
     status = 409
 
 
+class SubjectErased(Refusal):
+    """The person this is about has been erased."""
+
+
 class Unauthenticated(TwinlogError):
     """Sign in first: the access token is missing, expired or not valid here."""
 
@@ -116,6 +120,10 @@ class ServiceUnavailable(TwinlogError):
     """Something this answer needs cannot be reached just now; try again in a moment."""
 
     status = 503
+
+
+class ImpossibleHistory(TwinlogError):
+    """The log holds an event that cannot follow the ones before it."""
 
 
 class SchemaMismatch(TwinlogError):

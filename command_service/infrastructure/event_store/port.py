@@ -7,6 +7,7 @@ from typing import Protocol
 from uuid import UUID
 
 from shared_kernel.errors import Refusal, TwinlogError
+from shared_kernel.errors import SubjectErased as SubjectErased  # noqa: PLC0414 - part of this port's vocabulary
 from shared_kernel.events.envelope import JSON, StoredRow
 
 
@@ -107,10 +108,6 @@ class KeyAlreadyUsed(TwinlogError):
     def __init__(self, record: IdempotencyRecord) -> None:
         super().__init__()
         self.record = record
-
-
-class SubjectErased(Refusal):
-    """The person this is about has been erased."""
 
 
 class UnregisteredTopic(TwinlogError):

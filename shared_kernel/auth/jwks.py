@@ -1,0 +1,124 @@
+"""The command service's public keys as the query service knows them: fetched, kept for a while, asked for again."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+import httpx2
+import orjson
+import structlog
+
+from shared_kernel.auth.claims import UnknownKey
+from shared_kernel.auth.jwk import Jwk
+from shared_kernel.auth.tokens import TokenVerifier, VerifiedToken
+from shared_kernel.errors import ServiceUnavailable
+
+PATH = "/.well-known/jwks.json"
+MAX_AGE = 300.0
+MIN_INTERVAL = 30.0
+RETRY_INTERVAL = 1.0
+STALE_LIMIT = 3_600.0
+TIMEOUT = 2.0
+MAX_BYTES = 65_536
+
+
+class RemoteKeys:
+    """Keys by kid from `<url>/.well-known/jwks.json`; `url` is the command service's base address.
+
+    Fresh for 5 minutes. An early refetch (an unknown kid) happens at most every 30 seconds, a retry after a failure
+    at most every second, both once for all who ask at that moment. When fetching fails, the last keys serve for up to
+    an hour.
+    """
+
+    def __init__(
+        self, url: str, client: httpx2.AsyncClient | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._url = url.rstrip("/") + PATH
+        self._client = client or httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+        self._clock = clock
+        self._keys: Mapping[str, Jwk] = MappingProxyType({})
+        self._fetched_at: float | None = None
+        self._not_before = float("-inf")
+        self._flight: asyncio.Task[bool] | None = None
+        self._log = structlog.get_logger("jwks")
+
+    @property
+    def keys(self) -> Mapping[str, Jwk]:
+        """The cached keys. Raises ServiceUnavailable when there are none or they are older than an hour."""
+        if self._fetched_at is None or self._clock() - self._fetched_at > STALE_LIMIT:
+            raise ServiceUnavailable("The keys that access tokens are checked with cannot be fetched just now.")
+        return self._keys
+
+    @property
+    def due(self) -> bool:
+        """Whether the keys are missing or older than five minutes."""
+        return self._fetched_at is None or self._clock() - self._fetched_at > MAX_AGE
+
+    async def refresh(self) -> bool:
+        """Fetch the keys unless that was done or tried just before; whether they were fetched. Never raises."""
+        if self._flight is None:
+            if self._clock() < self._not_before:
+                return False
+            self._flight = asyncio.create_task(self._fetch())
+            self._flight.add_done_callback(self._landed)
+        return await asyncio.shield(self._flight)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def _landed(self, _task: asyncio.Task[bool]) -> None:
+        self._flight = None
+
+    async def _fetch(self) -> bool:
+        try:
+            keys = await self._download()
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            self._not_before = self._clock() + RETRY_INTERVAL
+            self._log.warning("keys cannot be fetched", error=type(error).__name__, known=len(self._keys))
+            return False
+        self._keys = MappingProxyType(keys)
+        self._fetched_at = self._clock()
+        self._not_before = self._fetched_at + MIN_INTERVAL
+        return True
+
+    async def _download(self) -> dict[str, Jwk]:
+        async with self._client.stream("GET", self._url) as response:
+            if response.status_code != 200:
+                raise ValueError(f"status {response.status_code}")
+            body = b""
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    raise ValueError("the key document is too large")
+        return _by_kid(orjson.loads(body))
+
+
+async def verify_with(keys: RemoteKeys, verifier: TokenVerifier, token: str, now: datetime) -> VerifiedToken:
+    """Verify against remote keys, fetching them when they are due and once more when the token names an unknown one.
+
+    Raises Unauthenticated, or ServiceUnavailable when there are no keys to check with.
+    """
+    if keys.due:
+        await keys.refresh()
+    try:
+        return verifier.verify(token, now)
+    except UnknownKey:
+        if not await keys.refresh():
+            raise
+        return verifier.verify(token, now)
+
+
+def _by_kid(document: Any) -> dict[str, Jwk]:
+    """Raises ValueError unless this is a JWK set in which every key has a kid of its own."""
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not keys:
+        raise ValueError("not a JWK set")
+    by_kid: dict[str, Jwk] = {
+        key["kid"]: key for key in keys if isinstance(key, dict) and isinstance(key.get("kid"), str)
+    }
+    if len(by_kid) != len(keys):
+        raise ValueError("a key has no kid, or two share one")
+    return by_kid

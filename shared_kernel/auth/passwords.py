@@ -1,0 +1,105 @@
+"""Passwords: hashed with Argon2id in a small pool of threads, compared in the same time for known and unknown people."""
+
+import asyncio
+import base64
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from importlib import resources
+from typing import TypeVar
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from shared_kernel.errors import Refusal, ServiceUnavailable
+
+MEMORY_KIB = 19_456
+PASSES = 2
+LANES = 1
+HASH_BYTES = 32
+SALT_BYTES = 16
+MIN_CHARACTERS = 8
+MAX_CHARACTERS = 128
+MAX_WAITING = 256
+
+T = TypeVar("T")
+
+
+class WeakPassword(Refusal):
+    """Choose another password: at least 8 characters, not a common one, and not your own name or address."""
+
+    status = 422
+
+
+class Passwords:
+    """Argon2id with 19 MiB, two passes and one lane; at most `workers` hashes at a time, about 50 ms each."""
+
+    def __init__(self, workers: int = 2) -> None:
+        self._hasher = PasswordHasher(PASSES, MEMORY_KIB, LANES, HASH_BYTES, SALT_BYTES, type=Type.ID)
+        self._nobody = _hash_of_nothing()
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="argon2")
+        self._waiting = 0
+
+    async def hash(self, password: str) -> str:
+        """The encoded hash (parameters and salt included). Raises ServiceUnavailable when too many are waiting."""
+        return await self._in_pool(lambda: self._hasher.hash(_bytes_of(password)))
+
+    async def verify(self, stored: str | None, password: str) -> bool:
+        """Whether the password fits the stored hash; None (nobody there) takes as long and is never right."""
+        return await self._in_pool(lambda: self._fits(stored or self._nobody, password)) and stored is not None
+
+    def needs_rehash(self, stored: str) -> bool:
+        """Whether the hash was made with other parameters than today's, so that sign-in should make a new one."""
+        return self._hasher.check_needs_rehash(stored)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _fits(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, _bytes_of(password))
+        except (VerificationError, InvalidHashError):
+            return False
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        if self._waiting >= MAX_WAITING:
+            raise ServiceUnavailable("Too many people are signing in at this moment; try again shortly.")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
+
+
+def refuse_weak(password: str, *personal: str) -> None:
+    """Raises WeakPassword for less than 8 or more than 128 characters, a common password, or one of `personal`.
+
+    `personal` are the person's address and name; an address counts whole and up to its `@`. Nothing is trimmed,
+    folded or cut before a password is hashed; only this comparison ignores case.
+    """
+    if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
+        raise WeakPassword(f"A password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters.")
+    folded = password.casefold()
+    if folded in common_passwords():
+        raise WeakPassword("This password is one of the most common ones; choose another.")
+    if folded in {form for text in personal for form in (text.casefold(), text.casefold().partition("@")[0])}:
+        raise WeakPassword("A password must not be your own name or address; choose another.")
+
+
+@lru_cache(maxsize=1)
+def common_passwords() -> frozenset[str]:
+    """The 5,000 most common passwords of at least eight characters, from the file beside this module."""
+    text = resources.files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8")
+    return frozenset(line.casefold() for line in text.splitlines() if not line.startswith("#"))
+
+
+def _bytes_of(password: str) -> bytes:
+    """Exactly what was typed; even text that is not valid Unicode has bytes, so that it fails like a wrong password."""
+    return password.encode("utf-8", "surrogatepass")
+
+
+def _hash_of_nothing() -> str:
+    """A well-formed hash with today's parameters that no password was ever made for: checking it costs the same."""
+    salt, digest = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (SALT_BYTES, HASH_BYTES))
+    return f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}${salt}${digest}"

@@ -1,0 +1,1 @@
+"""Personal data: encrypted under a key per person, unreadable once that key is destroyed."""
