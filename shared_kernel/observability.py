@@ -1,0 +1,252 @@
+"""What a process tells its operators: JSON log lines without secrets or personal data, and Prometheus metrics."""
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, BinaryIO, TypeVar
+
+import orjson
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from structlog.stdlib import ProcessorFormatter
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from shared_kernel.errors import TwinlogError
+from shared_kernel.web.context import active
+
+REDACTED = "[redacted]"
+SENSITIVE = frozenset(
+    (
+        *("password", "passwd", "passphrase", "token", "otp", "totp", "authorization", "cookie", "secret", "key"),
+        *("kek", "pem", "credential", "credentials", "email", "mail", "name", "username", "login", "phone", "ip"),
+    )
+)
+"""A log field is obscured when one of the words its name is made of is among these."""
+
+FOREIGN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "psycopg", "psycopg.pool", "alembic", "fastapi")
+MAX_NESTING = 6
+DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+get_logger = structlog.get_logger
+
+M = TypeVar("M", Counter, Gauge, Histogram)
+
+
+def configure_logging(service: str, level: str = "info", stream: BinaryIO | None = None) -> None:
+    """Send every log line of this process, our own and the libraries', as one JSON object to stderr.
+
+    Calling it again replaces the earlier configuration. Exception messages (which may quote values) appear only
+    at level `debug`, or when the exception is one of ours or the operating system's. Raises ValueError for an
+    unknown level.
+    """
+    threshold = _threshold(level)
+    out = stream or sys.stderr.buffer
+    shared = _shared_processors(service, with_messages=threshold <= logging.DEBUG)
+    structlog.configure(
+        processors=[structlog.stdlib.add_log_level, *shared, _render],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.BytesLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    _route_standard_logging(threshold, shared, out)
+
+
+def _threshold(level: str) -> int:
+    threshold = logging.getLevelNamesMapping().get(level.upper())
+    if threshold is None:
+        raise ValueError(f"unknown log level {level!r}; use debug, info, warning or error")
+    return threshold
+
+
+def _shared_processors(service: str, *, with_messages: bool) -> list[Processor]:
+    def name_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        event["service"] = service
+        return event
+
+    def describe(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+        return _describe_exception(event, with_messages=with_messages)
+
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        name_service,
+        _add_request_ids,
+        describe,
+        redact,
+    ]
+
+
+def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
+    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _route_standard_logging(threshold: int, shared: Sequence[Processor], out: BinaryIO) -> None:
+    handler = _BytesHandler(out)
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name],
+            processors=[ProcessorFormatter.remove_processors_meta, *shared, _render_text],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Libraries explain themselves at debug with values we must not keep; their warnings are what an operator needs.
+    root.setLevel(max(threshold, logging.INFO))
+    for name in FOREIGN_LOGGERS:
+        foreign = logging.getLogger(name)
+        foreign.handlers[:] = []
+        foreign.propagate = True
+    # Each request is logged once, by us, with its route template; and casbin prints what it is asked.
+    logging.getLogger("uvicorn.access").disabled = True
+    logging.getLogger("casbin").setLevel(logging.CRITICAL)
+
+
+def _render_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
+    return _render(logger, method, event).decode()
+
+
+class _BytesHandler(logging.Handler):
+    def __init__(self, out: BinaryIO) -> None:
+        super().__init__()
+        self._out = out
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._out.write(self.format(record).encode() + b"\n")
+            self._out.flush()
+        except Exception:  # noqa: BLE001 - a log line that cannot be written must not end the request
+            self.handleError(record)
+
+
+def _add_request_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    if (context := active()) is not None:
+        event["request_id"] = context.request_id
+        event["correlation_id"] = context.correlation_id
+        event["trace_id"] = context.trace_id
+    return event
+
+
+def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Obscure every field whose name says that it may hold a secret or something about a person."""
+    for key, value in event.items():
+        if _is_sensitive(key):
+            event[key] = REDACTED
+        elif isinstance(value, dict | list | tuple):
+            event[key] = _redacted(value, MAX_NESTING)
+    return event
+
+
+def _redacted(value: Any, depth: int) -> Any:
+    if depth == 0:
+        return REDACTED
+    if isinstance(value, dict):
+        return {key: REDACTED if _is_sensitive(str(key)) else _redacted(item, depth - 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted(item, depth - 1) for item in value]
+    return value
+
+
+@lru_cache(maxsize=4096)
+def _is_sensitive(key: str) -> bool:
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
+    return not SENSITIVE.isdisjoint(re.split(r"[^a-z0-9]+", words))
+
+
+def _describe_exception(event: EventDict, *, with_messages: bool) -> EventDict:
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = [_one_exception(each, with_messages=with_messages) for each in _chain(error)]
+    return event
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _one_exception(error: BaseException, *, with_messages: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {"type": type(error).__qualname__, "frames": _frames(error.__traceback__)}
+    if with_messages or isinstance(error, TwinlogError | OSError):
+        described["message"] = str(error)
+    if (sqlstate := getattr(error, "sqlstate", None)) is not None:
+        described["sqlstate"] = sqlstate
+    return described
+
+
+def _frames(trace: TracebackType | None) -> list[str]:
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)[-12:]]
+
+
+class Metrics:
+    """The metrics of one process, in a registry of its own; every counter and gauge is registered through it.
+
+    Names get the prefix `twinlog_`. Asking twice for the same name gives the same metric.
+    """
+
+    def __init__(self, service: str) -> None:
+        self.registry = CollectorRegistry()
+        self._known: dict[str, Counter | Gauge | Histogram] = {}
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self.gauge("build_info", "Always 1; says what is running.", ("service", "version")).labels(
+            service, version("twinlog")
+        ).set(1)
+        labels = ("method", "route", "status")
+        self._requests = self.counter("http_requests", "Requests answered, by route template.", labels)
+        self._seconds = self.histogram(
+            "http_request_duration_seconds", "From the first byte read to the last one sent.", labels
+        )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def counter(self, name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
+        return self._register(name, Counter, lambda n: Counter(n, documentation, labels, registry=self.registry))
+
+    def gauge(self, name: str, documentation: str, labels: Sequence[str] = ()) -> Gauge:
+        return self._register(name, Gauge, lambda n: Gauge(n, documentation, labels, registry=self.registry))
+
+    def histogram(
+        self, name: str, documentation: str, labels: Sequence[str] = (), buckets: Sequence[float] = DURATION_BUCKETS
+    ) -> Histogram:
+        return self._register(
+            name, Histogram, lambda n: Histogram(n, documentation, labels, buckets=buckets, registry=self.registry)
+        )
+
+    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request; `route` is a template such as `/v1/resources/{id}`, never a path."""
+        key = (method, route, status)
+        children = self._children.get(key)
+        if children is None:
+            labels = (method, route, str(status))
+            children = self._children[key] = self._requests.labels(*labels), self._seconds.labels(*labels)
+        children[0].inc()
+        children[1].observe(seconds)
+
+    def render(self) -> bytes:
+        """Everything in the Prometheus text format."""
+        return generate_latest(self.registry)
+
+    def _register(self, name: str, kind: type[M], make: Callable[[str], M]) -> M:
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = make(f"twinlog_{name}")
+        if not isinstance(known, kind):
+            raise TypeError(f"the metric {name!r} is already registered as a {type(known).__name__}")
+        return known
+
+
+def log_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields as a log line would show them, for output that is not a log line."""
+    return dict(redact(None, "", dict(values)))
