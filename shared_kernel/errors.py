@@ -2,6 +2,8 @@
 
 import inspect
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -9,6 +11,8 @@ class TwinlogError(Exception):
     """Something went wrong."""
 
     status: ClassVar[int] = 500
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Headers that go with the answer, such as Retry-After; an instance may have its own."""
 
     def __init__(self, detail: str | None = None) -> None:
         self.detail = detail or inspect.cleandoc(type(self).__doc__ or "").splitlines()[0]

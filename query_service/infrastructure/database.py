@@ -1,0 +1,64 @@
+"""The query database at run time: a pool of autocommit connections, and questions that answer whole rows."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from shared_kernel.errors import ServiceUnavailable
+
+Connection = AsyncConnection[DictRow]
+Query = sql.SQL | sql.Composed
+
+
+class Database:
+    """Reads of one query database; whatever goes wrong with the server itself is ServiceUnavailable."""
+
+    def __init__(self, url: str, *, size: int = 8, patience: float = 5.0) -> None:
+        self.url = url
+        self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            url,
+            connection_class=AsyncConnection[DictRow],
+            kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "twinlog-query"},
+            min_size=1,
+            max_size=size,
+            timeout=patience,
+            open=False,
+        )
+
+    async def open(self) -> None:
+        """Raises psycopg_pool.PoolTimeout when the server cannot be reached."""
+        await self.pool.open(wait=True)
+
+    async def close(self) -> None:
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for a moment. Raises ServiceUnavailable when there is none or it breaks."""
+        try:
+            async with self.pool.connection() as connection:
+                yield connection
+        except (psycopg.OperationalError, PoolTimeout):
+            raise ServiceUnavailable("The read models cannot be reached just now; try again in a moment.") from None
+
+    async def rows(self, query: Query, params: Mapping[str, Any] | None = None) -> Sequence[DictRow]:
+        """All rows that answer the query, by column name."""
+        async with self.connection() as connection:
+            return await (await connection.execute(query, params)).fetchall()
+
+    async def row(self, query: Query, params: Mapping[str, Any] | None = None) -> DictRow | None:
+        """The first row that answers the query, if any."""
+        async with self.connection() as connection:
+            return await (await connection.execute(query, params)).fetchone()
+
+
+@cache  # two generations times the handful of queries that the features declare
+def in_generation(query: str, generation: str) -> sql.SQL:
+    """The query with `{generation}` replaced by the schema that holds the live rows."""
+    return sql.SQL(query.format(generation=generation))

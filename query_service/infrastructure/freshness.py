@@ -1,0 +1,228 @@
+"""Keeps one picture of the read models' progress per process, and lets requests wait for what they have written.
+
+One task refreshes the picture: when the projector says `NOTIFY projected`, and at a slow poll besides. Requests wait
+on futures that the refresh resolves, so a thousand waiters cost one query, not a thousand.
+
+While Redis is away the newest mark that was ever seen goes on to count (it is kept in `log_mark` for the next start):
+it is still true, so answers are never wrong, but lists do not grow past it until the relay's mark is back.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from query_service.infrastructure.database import Database
+from query_service.infrastructure.progress import Live, Progress
+from shared_kernel.errors import LogEpochChanged, ReadModelBehind, ReadModelParked, ServiceUnavailable
+from shared_kernel.messaging.consistency import ConsistencyToken
+from shared_kernel.messaging.mark import MARK_KEY, Mark
+
+CHANNEL = "projected"
+POLL = 0.25
+"""Seconds between refreshes when nothing is heard: the relay's own rhythm."""
+POLL_WHILE_WAITING = 0.02
+"""The same while somebody waits: a new mark in Redis is not notified."""
+PAUSE = 0.005
+"""Seconds at least between two refreshes, so that a busy projector does not keep us busy."""
+RECONNECT = 1.0
+SAVE_MARK_EVERY = 5_000_000
+"""Microseconds of the mark's own time between two savings."""
+RETRY_AFTER = "1"
+
+PROGRESS = sql.SQL("""
+SELECT p.name, p.active, p.version, c.partition, c.position, c.epoch,
+       EXISTS (SELECT 1 FROM public.parked_events k WHERE k.projection = p.name AND k.generation = p.active) AS parked
+  FROM public.projections p
+  LEFT JOIN public.checkpoints c ON c.projection = p.name AND c.generation = p.active
+""")
+SAVED_MARK = sql.SQL("SELECT epoch, head, last, at FROM public.log_mark")
+SAVE_MARK = sql.SQL("""
+INSERT INTO public.log_mark AS m (epoch, head, last, at) VALUES (%(epoch)s, %(head)s, %(last)s, %(at)s)
+ON CONFLICT ON CONSTRAINT log_mark_pk DO UPDATE
+   SET epoch = excluded.epoch, head = excluded.head, last = excluded.last, at = excluded.at
+ WHERE (m.epoch, m.head, m.at) < (excluded.epoch, excluded.head, excluded.at)
+""")
+PARKED = sql.SQL("""
+SELECT k.projection, k.position
+  FROM public.parked_events k JOIN public.projections p ON p.name = k.projection AND p.active = k.generation
+ WHERE k.projection = ANY(%(reads)s) AND k.tenant = %(tenant)s AND k.stream = %(stream)s AND k.position <= %(position)s
+ LIMIT 1
+""")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiter:
+    """Somebody who waits until `covered` holds; `done` fails with what `covered` raises."""
+
+    covered: Callable[[Progress], bool]
+    done: asyncio.Future[Progress]
+
+
+class Freshness:
+    """Ask `progress` for the picture, `reach` to wait for a Consistency-Token; `start` before, `stop` after."""
+
+    def __init__(self, database: Database, redis: Redis, token_key: bytes) -> None:
+        self.database = database
+        self.redis = redis
+        self.token_key = token_key
+        self.progress = Progress()
+        self.trouble = "the progress of the read models has not been read yet"
+        self._saved_at = 0
+        self._waiters: set[_Waiter] = set()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Raises ServiceUnavailable when the query database does not answer; Redis may come later."""
+        saved = await self.database.row(SAVED_MARK)
+        if saved is not None:
+            self.progress = Progress(Mark(saved["epoch"], saved["head"], tuple(saved["last"]), saved["at"]))
+        await self.refresh()
+        self._tasks = [asyncio.create_task(self._keep_fresh()), asyncio.create_task(self._listen())]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for waiter in self._waiters:
+            if not waiter.done.done():
+                waiter.done.set_exception(ServiceUnavailable())
+
+    async def reach(self, sealed: str | None, wait: float, *reads: str, whole: bool) -> Progress:
+        """A picture in which the projections `reads` hold what the Consistency-Token promises, within `wait` seconds.
+
+        `whole` asks for it in lists, else in the row of the token's stream alone; without a token there is nothing to
+        wait for. Raises MalformedConsistencyToken, LogEpochChanged, ReadModelBehind or ReadModelParked.
+        """
+        if sealed is None:
+            return self.progress
+        token = ConsistencyToken.open(sealed, self.token_key)
+        progress = await self._covering(token, wait, reads, whole=whole)
+        if any(progress.of(read).parked for read in reads):
+            await self._refuse_parked(token, reads)
+        return progress
+
+    async def refresh(self) -> None:
+        """Read mark and checkpoints once and wake whoever has what they wait for."""
+        mark = _newest(self.progress.mark, await self._read_mark())
+        rows = await self.database.rows(PROGRESS)
+        epochs = (row["epoch"] for row in rows if row["epoch"] is not None)
+        self.progress = Progress(mark, _live(rows), max(epochs, default=0))
+        self._resolve()
+        await self._save(mark)
+
+    async def _covering(self, token: ConsistencyToken, wait: float, reads: tuple[str, ...], *, whole: bool) -> Progress:
+        def covered(progress: Progress) -> bool:
+            return progress.covers(token, reads, whole=whole)
+
+        if covered(self.progress):
+            return self.progress
+        try:
+            async with asyncio.timeout(wait), self._waiting(covered) as done:
+                return await done
+        except TimeoutError:
+            raise _behind(token, self.progress, reads, whole=whole) from None
+
+    @asynccontextmanager
+    async def _waiting(self, covered: Callable[[Progress], bool]) -> AsyncIterator[asyncio.Future[Progress]]:
+        waiter = _Waiter(covered, asyncio.get_running_loop().create_future())
+        self._waiters.add(waiter)
+        self._wake.set()
+        try:
+            yield waiter.done
+        finally:
+            self._waiters.discard(waiter)
+
+    def _resolve(self) -> None:
+        for waiter in self._waiters:
+            if waiter.done.done():
+                continue
+            try:
+                if waiter.covered(self.progress):
+                    waiter.done.set_result(self.progress)
+            except LogEpochChanged as changed:
+                waiter.done.set_exception(changed)
+
+    async def _refuse_parked(self, token: ConsistencyToken, reads: tuple[str, ...]) -> None:
+        parameters = {
+            "reads": list(reads),
+            "tenant": token.tenant,
+            "stream": token.stream,
+            "position": token.position,
+        }
+        if await self.database.row(PARKED, parameters) is not None:
+            raise ReadModelParked
+
+    async def _read_mark(self) -> Mark | None:
+        try:
+            data = await self.redis.get(MARK_KEY)
+            return Mark.decode(data) if isinstance(data, bytes) else None
+        except (RedisError, OSError, KeyError, TypeError, ValueError):
+            return None  # a mark that cannot be read teaches nothing; the newest known one goes on to count
+
+    async def _save(self, mark: Mark | None) -> None:
+        if mark is not None and mark.at - self._saved_at >= SAVE_MARK_EVERY:
+            values = {"epoch": mark.epoch, "head": mark.head, "last": list(mark.last), "at": mark.at}
+            async with self.database.connection() as connection:
+                await connection.execute(SAVE_MARK, values)
+            self._saved_at = mark.at
+
+    async def _keep_fresh(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_WHILE_WAITING if self._waiters else POLL):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.refresh()
+                self.trouble = ""
+            except (ServiceUnavailable, psycopg.Error) as error:
+                self.trouble = f"the progress of the read models cannot be read ({type(error).__name__})"
+            await asyncio.sleep(PAUSE)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(self.database.url, autocommit=True) as connection:
+                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+                    async for _ in connection.notifies():
+                        self._wake.set()
+            except psycopg.Error:
+                await asyncio.sleep(RECONNECT)  # meanwhile the poll goes on
+
+
+def _newest(known: Mark | None, read: Mark | None) -> Mark | None:
+    """The mark that knows more; an older one (Redis restored from a backup, say) teaches nothing."""
+    if known is None or read is None:
+        return known or read
+    return max(known, read, key=lambda mark: (mark.epoch, mark.head, mark.at))
+
+
+def _live(rows: Sequence[Mapping[str, Any]]) -> dict[str, Live]:
+    """The rows of PROGRESS, one for each partition, gathered by projection."""
+    positions: dict[str, dict[int, int]] = {row["name"]: {} for row in rows}
+    for row in rows:
+        if row["partition"] is not None:
+            positions[row["name"]][row["partition"]] = row["position"]
+    return {
+        row["name"]: Live(row["name"], row["active"], row["version"], positions[row["name"]], row["parked"])
+        for row in rows
+    }
+
+
+def _behind(token: ConsistencyToken, progress: Progress, reads: tuple[str, ...], *, whole: bool) -> ReadModelBehind:
+    reached = progress.horizon(*reads) if whole else progress.reached(token, *reads)
+    error = ReadModelBehind(
+        f"The read model has reached position {reached}, you asked for {token.position}: "
+        f"it is {max(0, token.position - reached)} behind. Try again in a moment."
+    )
+    error.headers = {"Retry-After": RETRY_AFTER}
+    return error
