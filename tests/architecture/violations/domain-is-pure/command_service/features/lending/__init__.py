@@ -1,0 +1,1 @@
+"""A lending desk, planted to break a rule."""

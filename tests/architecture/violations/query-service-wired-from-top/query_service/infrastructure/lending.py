@@ -1,0 +1,5 @@
+"""A lending desk, planted to break a rule."""
+
+from query_service.features.resources import projection
+
+FOLDS = projection

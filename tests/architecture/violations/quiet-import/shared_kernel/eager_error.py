@@ -1,0 +1,3 @@
+"""A lending desk, planted to break a rule."""
+
+raise RuntimeError("not today")

@@ -1,0 +1,5 @@
+"""A lending desk, planted to break a rule."""
+
+import psycopg
+
+CONNECT = psycopg.connect

@@ -1,0 +1,5 @@
+"""A lending desk, planted to break a rule."""
+
+
+class LoanManager:
+    """Manages."""
