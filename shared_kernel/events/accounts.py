@@ -3,7 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
-from shared_kernel.events.contract import Event, Personal
+from shared_kernel.events.contract import Credential, Event, Personal
 
 
 class UserRegistered(Event):
@@ -15,4 +15,4 @@ class UserRegistered(Event):
     user_id: UUID
     email: Personal
     name: Personal
-    password_hash: Personal
+    password_hash: Credential

@@ -10,9 +10,14 @@ from pydantic import BaseModel, ConfigDict
 class PersonalMarker:
     """Marks a field that is encrypted under its subject's key before the event is stored."""
 
+    credential: bool = False
+
 
 Personal = Annotated[str, PersonalMarker()]
 """A string about a person: ciphertext in every store, stream and backup; `ERASED` once the key is destroyed."""
+
+Credential = Annotated[str, PersonalMarker(credential=True)]
+"""A personal field that no reader of the log is ever shown, whatever their rights, such as a password hash."""
 
 ERASED = "[erased]"
 
@@ -31,11 +36,18 @@ class Event(BaseModel):
 
     @classmethod
     def personal_fields(cls) -> tuple[str, ...]:
-        """Names of the fields annotated `Personal`, in declaration order."""
+        """Names of the fields annotated `Personal` or `Credential`, in declaration order."""
+        return cls._marked(PersonalMarker(), PersonalMarker(credential=True))
+
+    @classmethod
+    def credential_fields(cls) -> tuple[str, ...]:
+        """Names of the fields annotated `Credential`."""
+        return cls._marked(PersonalMarker(credential=True))
+
+    @classmethod
+    def _marked(cls, *markers: PersonalMarker) -> tuple[str, ...]:
         return tuple(
-            name
-            for name, field in cls.model_fields.items()
-            if any(isinstance(mark, PersonalMarker) for mark in field.metadata)
+            name for name, field in cls.model_fields.items() if any(mark in markers for mark in field.metadata)
         )
 
     @property
