@@ -4,7 +4,30 @@ import inspect
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Self
+
+
+class Message(str):
+    """English text made from a template, which it remembers so that it can be said in another language."""
+
+    __slots__ = ("template", "values")
+
+    template: str
+    values: dict[str, object]
+
+    def __new__(cls, template: str, **values: object) -> Self:
+        message = super().__new__(cls, template.format(**values))
+        message.template = template
+        message.values = values
+        return message
+
+    @classmethod
+    def keyed(cls, key: str, text: str, values: Mapping[str, object] = MappingProxyType({})) -> Self:
+        """Finished English text that is looked up under `key`, for texts which somebody else has written."""
+        message = super().__new__(cls, text)
+        message.template = key
+        message.values = dict(values)
+        return message
 
 
 class TwinlogError(Exception):
@@ -118,6 +141,16 @@ class LogEpochChanged(TwinlogError):
     """The log was restored since this token was issued; read again without it."""
 
     status = 409
+
+
+class RateLimited(TwinlogError):
+    """Too many requests; wait as long as Retry-After says."""
+
+    status = 429
+
+    def __init__(self, detail: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after)}
 
 
 class ServiceUnavailable(TwinlogError):

@@ -5,9 +5,10 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from importlib.metadata import version
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, TypeVar
 
 import orjson
@@ -20,7 +21,6 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from shared_kernel.errors import TwinlogError
-from shared_kernel.web.context import active
 
 REDACTED = "[redacted]"
 SENSITIVE = frozenset(
@@ -36,6 +36,9 @@ MAX_NESTING = 6
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 get_logger = structlog.get_logger
+
+request_ids: ContextVar[Mapping[str, str]] = ContextVar("twinlog_request_ids", default=MappingProxyType({}))
+"""What every log line of the request at hand carries; set by whoever receives the request."""
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
@@ -127,10 +130,7 @@ class _BytesHandler(logging.Handler):
 
 
 def _add_request_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    if (context := active()) is not None:
-        event["request_id"] = context.request_id
-        event["correlation_id"] = context.correlation_id
-        event["trace_id"] = context.trace_id
+    event.update(request_ids.get())
     return event
 
 

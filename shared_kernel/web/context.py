@@ -2,12 +2,14 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 import uuid_utils
+
+from shared_kernel.observability import request_ids
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=~-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
@@ -27,6 +29,8 @@ class RequestContext:
 
 
 _active: ContextVar[RequestContext | None] = ContextVar("twinlog_request_context", default=None)
+
+Entered = tuple[Token[RequestContext | None], Token[Mapping[str, str]]]
 
 
 def new_context(correlation_id: str | None = None, traceparent: str | None = None) -> RequestContext:
@@ -54,7 +58,7 @@ def current() -> RequestContext:
     context = _active.get()
     if context is None:
         context = new_context()
-        _active.set(context)
+        enter(context)
     return context
 
 
@@ -66,21 +70,27 @@ def active() -> RequestContext | None:
 @contextmanager
 def bound(context: RequestContext) -> Iterator[RequestContext]:
     """Work under these ids, for commands that do not come over HTTP."""
-    token = enter(context)
+    entered = enter(context)
     try:
         yield context
     finally:
-        leave(token)
+        leave(entered)
 
 
-def enter(context: RequestContext) -> Token[RequestContext | None]:
-    """Make these ids the current ones until `leave`."""
-    return _active.set(context)
+def enter(context: RequestContext) -> Entered:
+    """Make these ids the current ones, for log lines too, until `leave`."""
+    ids = {
+        "request_id": context.request_id,
+        "correlation_id": context.correlation_id,
+        "trace_id": context.trace_id,
+    }
+    return _active.set(context), request_ids.set(ids)
 
 
-def leave(token: Token[RequestContext | None]) -> None:
+def leave(entered: Entered) -> None:
     """Undo `enter`."""
-    _active.reset(token)
+    _active.reset(entered[0])
+    request_ids.reset(entered[1])
 
 
 def _continued(traceparent: str | None) -> tuple[str, str] | None:

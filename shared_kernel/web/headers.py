@@ -9,7 +9,7 @@ from fastapi import Header
 from pydantic import PlainValidator, WithJsonSchema
 from starlette.responses import Response
 
-from shared_kernel.errors import StaleVersion, TwinlogError
+from shared_kernel.errors import Message, StaleVersion, TwinlogError
 
 MAX_WAIT_SECONDS = 60
 
@@ -91,7 +91,9 @@ def parse_if_none_match(value: str | None) -> IfNoneMatch:
 
 def _entity_tags(header: str, value: str) -> list[str]:
     if len(value) > 4096 or not _ENTITY_TAGS.fullmatch(value):
-        raise MalformedHeader(f'{header} takes entity tags in double quotes, such as "3", or a single asterisk.')
+        raise MalformedHeader(
+            Message('{header} takes entity tags in double quotes, such as "3", or a single asterisk.', header=header)
+        )
     return _ENTITY_TAG.findall(value)
 
 
