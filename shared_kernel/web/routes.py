@@ -41,7 +41,7 @@ class Body(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """What one route takes: `query` names, `repeatable` ones among them, body kind, media types, size limit in bytes."""
+    """What one route takes: names of query parameters (`repeatable` ones too), kind, media types and size of a body."""
 
     template: str
     query: frozenset[str]
@@ -115,7 +115,7 @@ def manners_of(route: RouteContext, max_body_bytes: int) -> Manners:
 
 
 def undeclared_routes(app: FastAPI) -> list[str]:
-    """Routes that do not say exactly once who may call them, as `GET /v1/x: why`; an application with any must not run."""
+    """Routes that do not say exactly once who may call them, as `GET /v1/x: why`; with any, it must not run."""
     return [f"{_title(route)}: {fault}" for route in _routes(app, mounted=True) if (fault := _fault(route))]
 
 

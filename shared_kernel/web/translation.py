@@ -17,8 +17,6 @@ KERNEL_TRANSLATIONS: Translations = MappingProxyType({"de": GERMAN})
 
 _QUALITY = r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?"
 _RANGE = re.compile(rf"\s*([A-Za-z]{{1,8}}|\*)(?:-[A-Za-z0-9-]{{1,32}})?\s*(?:;\s*q\s*=\s*({_QUALITY}))?\s*")
-    r"\s*([A-Za-z]{1,8}|\*)(?:-[A-Za-z0-9-]{1,32})?\s*(?:;\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?\s*"
-)
 
 
 class Catalogue:
