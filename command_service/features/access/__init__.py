@@ -1,0 +1,1 @@
+"""Tenants, and the roles that users hold in them."""

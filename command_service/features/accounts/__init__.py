@@ -1,0 +1,1 @@
+"""User accounts: who somebody is and how they prove it."""

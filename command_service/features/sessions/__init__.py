@@ -1,0 +1,1 @@
+"""Sign-in sessions and the access tokens that come with them."""

@@ -1,0 +1,75 @@
+"""What a command came to, and how its caller hears of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
+
+from shared_kernel.web.headers import etag
+
+REPLAYED = "Idempotency-Replayed"
+
+
+class Accepted(BaseModel):
+    """The body of every accepted command; `changed` is there, and false, when there was nothing to do."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "0192f3a1-7c54-7d3e-9b1a-2f1f0c9d4e55", "version": 1, "position": 4711}],
+        }
+    )
+
+    id: str
+    version: int
+    position: int
+    changed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an accepted command came to. With the position of `version` in the log it determines the whole answer."""
+
+    id: str
+    stream: str
+    version: int
+    changed: bool
+    location: str | None = None
+
+    def encode(self) -> bytes:
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Outcome":
+        return cls(**orjson.loads(data))
+
+    @property
+    def status(self) -> int:
+        return 200 if self.location is None else 201
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers and body of an accepted command."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def response(self) -> Response:
+        return Response(orjson.dumps(self.body), self.status, self.headers, "application/json")
+
+
+def answer(outcome: Outcome, position: int, token: str, *, replayed: bool = False) -> Answer:
+    """`position` is where the log holds the outcome's version; `token` lets a reader wait for it."""
+    body = {"id": outcome.id, "version": outcome.version, "position": position}
+    headers = {"ETag": etag(outcome.version), "Consistency-Token": token}
+    if not outcome.changed:
+        body["changed"] = False
+    if outcome.location is not None:
+        headers["Location"] = outcome.location
+    if replayed:
+        headers[REPLAYED] = "true"
+    return Answer(outcome.status, body, headers)

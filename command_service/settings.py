@@ -1,0 +1,37 @@
+"""The settings of the command service and its relay."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from shared_kernel import settings
+from shared_kernel.settings import Port, PostgresUrl, SharedSettings
+
+
+class Settings(SharedSettings):
+    """`command_database_url` and `vault_database_url` name run-time roles, the owner URLs are for migrations.
+
+    `command_secret` keys what only this service compares: e-mail addresses and idempotency keys. `token_key_file` is a
+    PEM file with the private key of access tokens; only development goes without. `partitions` counts once, when the
+    log is installed.
+    """
+
+    command_database_url: PostgresUrl = Field(repr=False)
+    command_owner_url: PostgresUrl | None = Field(default=None, repr=False)
+    command_port: Port = 8001
+    relay_port: Port = 8003
+    command_secret: SecretStr
+    token_key_file: Path | None = None
+    partitions: int = Field(default=8, ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _need_a_token_key(self) -> Self:
+        if self.token_key_file is None and self.env != "development":
+            raise ValueError("TWINLOG_TOKEN_KEY_FILE is missing")
+        return self
+
+
+def load() -> Settings:
+    """The settings of this process. Raises StartupRefused with one sentence."""
+    return settings.load(Settings)

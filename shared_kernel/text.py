@@ -1,0 +1,20 @@
+"""Text that every part can keep: PostgreSQL takes no NUL, UTF-8 no lone surrogate, a log line no line break."""
+
+import re
+
+_NEVER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_A_LINE = re.compile(r"[\t\n\r\u2028\u2029]")
+
+
+def prose(text: str) -> str:
+    """The text itself, which may hold tabs and line breaks. Raises ValueError for any other control character."""
+    if _NEVER.search(text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def line(text: str) -> str:
+    """The text itself, all on one line. Raises ValueError for control characters and line breaks."""
+    if _NOT_IN_A_LINE.search(text):
+        raise ValueError("must be a single line")
+    return prose(text)
