@@ -1,4 +1,4 @@
-"""The event contracts as JSON Schema, one committed file per topic; `python -m shared_kernel.events.schema` writes them.
+"""The event contracts as JSON Schema, one committed file per topic; `python -m shared_kernel.events.schema` writes it.
 
 The files are the contract that other languages and later releases rely on; a change of a class shows in them.
 """
