@@ -3,7 +3,6 @@
 import fcntl
 import os
 import secrets
-import socket
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -12,19 +11,12 @@ from pathlib import Path
 from deploy.local import lodging
 from deploy.local.child import Child, Identity, Program
 from deploy.local.lodging import EngineUnavailable
+from deploy.local.ports import LOOPBACK, free_port, is_free
 
-LOOPBACK = "127.0.0.1"
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 READY_WITHIN = 60.0
 LOCKED_FOR_AT_MOST = 60.0
 PORT_TAKEN = (b"Address already in use", b"could not create any TCP/IP sockets")
-
-
-def free_port() -> int:
-    """A port that was free a moment ago; whoever binds it must be ready to lose it."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 class Engine(ABC):
@@ -49,7 +41,8 @@ class Engine(ABC):
     def start(self) -> str:
         """Start the server, wait until it answers, and return its URL (with the password of its first user).
 
-        Whatever an earlier run left behind is recovered from. Raises `EngineUnavailable` with one sentence.
+        It takes its last port again if that is still free. Whatever an earlier run left behind is recovered from.
+        Raises `EngineUnavailable` with one sentence.
         """
         identity = lodging.identity_for(lodging.recorded_home(self.folder) / "data")
         try:
@@ -126,7 +119,7 @@ class Engine(ABC):
 
     def _start_on_some_port(self, home: Path, identity: Identity | None, lock: int) -> str:
         for _ in range(5):
-            self.port = free_port()
+            self.port = self.port if is_free(LOOPBACK, self.port) else free_port()
             program = Program(
                 argv=self._command(home, identity),
                 env=ENVIRONMENT,

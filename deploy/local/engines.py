@@ -18,8 +18,9 @@ import redis
 
 from deploy.local import lodging
 from deploy.local.child import Identity, as_user
-from deploy.local.engine import ENVIRONMENT, LOOPBACK, Engine
+from deploy.local.engine import ENVIRONMENT, Engine
 from deploy.local.lodging import EngineUnavailable, Wheel
+from deploy.local.ports import LOOPBACK
 
 __all__ = ["EmbeddedPostgres", "EmbeddedValkey", "EngineUnavailable"]
 

@@ -1,0 +1,109 @@
+"""The variables each service of a stack is given, and how a command finds those of a stack that is running."""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from deploy.local.data_folder import DataFolder, write_whole
+from deploy.local.provision import TOKEN_KEY, DatabaseUrls
+
+PREFIX = "TWINLOG_"
+DATABASES = ("COMMAND", "QUERY", "VAULT")
+OWNER_URLS = tuple(f"{database}_OWNER_URL" for database in DATABASES)
+NOT_FOR = {
+    "command": {"QUERY_DATABASE_URL", *OWNER_URLS},
+    "query": {"COMMAND_DATABASE_URL", "COMMAND_SECRET", "TOKEN_KEY_FILE", *OWNER_URLS},
+    "owner": {"COMMAND_SECRET", "SHARED_SECRET", "KEK"},
+}
+
+Variables = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Environments:
+    """Settings without their prefix, for each service, and for migrations."""
+
+    command: Variables
+    query: Variables
+    owner: Variables
+
+    def of(self, service: str) -> Variables:
+        return {"command": self.command, "query": self.query, "owner": self.owner}[service]
+
+    def for_process(self, service: str) -> Variables:
+        """Everything a process of that service finds in its environment."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        return inherited | {f"{PREFIX}{name}": value for name, value in self.of(service).items()}
+
+
+def explicit() -> Variables:
+    """The settings a person gave as variables, without the prefix; empty ones count as absent."""
+    return {name.removeprefix(PREFIX): value for name, value in os.environ.items() if name.startswith(PREFIX) and value}
+
+
+def default_data() -> Path:
+    """The data folder of commands that name none."""
+    return Path(os.environ.get(f"{PREFIX}DATA") or ".twinlog")
+
+
+def needs_postgres(given: Mapping[str, str]) -> bool:
+    """Whether any of the three databases is left to the embedded engine."""
+    return any(f"{database}_DATABASE_URL" not in given for database in DATABASES)
+
+
+def compose(
+    folder: DataFolder, given: Variables, places: Variables, urls: DatabaseUrls | None, redis_url: str | None
+) -> Environments:
+    """Put together what the services are told: addresses (`places`), engines, secrets; what a person gave wins."""
+    engines = {} if redis_url is None else {"REDIS_URL": redis_url}
+    command = engines | {"SECRETS_DIR": str(folder.secrets / "command")}
+    command["TOKEN_KEY_FILE"] = str(folder.secrets / "command" / TOKEN_KEY)
+    query = engines | {"SECRETS_DIR": str(folder.secrets / "query")}
+    if urls is not None:
+        command |= {"COMMAND_DATABASE_URL": urls.command, "VAULT_DATABASE_URL": urls.vault_writer}
+        query |= {"QUERY_DATABASE_URL": urls.query, "VAULT_DATABASE_URL": urls.vault_reader}
+    fixed = places | {"DATA": str(folder.path)}
+    return Environments(
+        command=_allowed("command", command | given | fixed),
+        query=_allowed("query", query | given | fixed),
+        owner=_owner(given, urls),
+    )
+
+
+def _allowed(service: str, variables: Variables) -> Variables:
+    return {name: value for name, value in variables.items() if name not in NOT_FOR[service]}
+
+
+def _owner(given: Variables, urls: DatabaseUrls | None) -> Variables:
+    """The way in for migrations; a database that a person named is migrated only if its owner's URL was given too."""
+    found = {name: given[name] for name in OWNER_URLS if name in given}
+    if urls is not None:
+        embedded = zip(DATABASES, (urls.command_owner, urls.query_owner, urls.vault_owner), strict=True)
+        for database, url in embedded:
+            if f"{database}_DATABASE_URL" not in given:
+                found.setdefault(f"{database}_OWNER_URL", url)
+    return found
+
+
+def remember(folder: DataFolder, environments: Environments) -> None:
+    """Keep the variables where only the owner of the stack can read them."""
+    write_whole(folder.secrets / "environment.json", json.dumps(asdict(environments)))
+
+
+def of_running(folder: DataFolder) -> Environments | None:
+    """The variables of the stack at work in `folder`; None when there is none, or it is another user's."""
+    if folder.endpoints() is None:
+        return None
+    with suppress(FileNotFoundError, PermissionError):
+        return Environments(**json.loads((folder.secrets / "environment.json").read_text()))
+    return None
+
+
+def adopt(variables: Variables) -> None:
+    """Make them this process's own, except where a person has said otherwise."""
+    for name, value in variables.items():
+        if not os.environ.get(f"{PREFIX}{name}"):
+            os.environ[f"{PREFIX}{name}"] = value

@@ -1,0 +1,162 @@
+"""One whole stack on this machine: engines, schema, the four processes; kept alive, and stopped in order."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from deploy.local import environment, ports, provision
+from deploy.local.child import Program
+from deploy.local.data_folder import DataFolder, Endpoints
+from deploy.local.engine import Engine
+from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
+from deploy.local.environment import Environments, Variables
+from deploy.local.processes import Process, ProcessFailed, ProcessGroup
+from deploy.migrate import Unreachable, migrate, place_of
+
+DEFAULT_PORTS = {"command": 8001, "query": 8002, "relay": 8003, "projector": 8004}
+MODULES = {
+    "command": ("command", "command_service"),
+    "relay": ("command", "command_service.relay"),
+    "projector": ("query", "query_service.projector"),
+    "query": ("query", "query_service"),
+}
+"""The processes in the order in which they start and stop: whose settings, which module."""
+
+ATTEMPTS = 3
+LOOK_EVERY = 0.2
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
+
+Announce = Callable[[str], None]
+
+
+class Supervisor:
+    """Starts and keeps one stack in a data folder that the caller holds."""
+
+    def __init__(self, folder: DataFolder, announce: Announce, asked: Mapping[str, int] | None = None) -> None:
+        self._folder = folder
+        self._announce = announce
+        self._given = environment.explicit()
+        self._host = self._given.get("HOST", ports.LOOPBACK)
+        self._wanted = {name: self._wanted_port(name, asked or {}) for name in DEFAULT_PORTS}
+        self._engines: list[Engine] = []
+        self._group: ProcessGroup | None = None
+
+    def start(self) -> Endpoints:
+        """Bring everything up and return when every process is ready.
+
+        Raises `EngineUnavailable`, `Unreachable`, `FolderRefused`, `SchemaMismatch`, `ProcessFailed`, `psycopg.Error`.
+        """
+        provision.ensure_secrets(self._folder)
+        urls = self._start_postgres()
+        redis_url = self._start_valkey()
+        for attempt in range(1, ATTEMPTS + 1):
+            chosen = ports.choose(self._host, self._wanted, self._announce)
+            variables = environment.compose(self._folder, self._given, self._places(chosen), urls, redis_url)
+            if attempt == 1:
+                self._prepare(variables)
+            try:
+                return self._start_processes(variables, chosen)
+            except ProcessFailed:
+                if attempt == ATTEMPTS or all(ports.is_free(self._host, port) for port in chosen.values()):
+                    raise  # not because somebody took a port between our look and its use
+        raise AssertionError("the loop returns or raises")
+
+    def watch(self) -> None:
+        """Start again whatever dies, for ever; ends by an exception, such as the one a signal handler raises."""
+        while True:
+            for engine in self._engines:
+                if not engine.pid:
+                    self._announce(f"{engine.name} ended; it starts again.")
+                    engine.start()
+            if self._group is not None:
+                self._group.revive()
+            time.sleep(LOOK_EVERY)
+
+    def stop(self) -> None:
+        """Processes first, then what they stand on."""
+        if self._group is not None:
+            self._group.stop()
+        for engine in reversed(self._engines):
+            engine.stop()
+
+    def _wanted_port(self, name: str, asked: Mapping[str, int]) -> int:
+        given = self._given.get(f"{name.upper()}_PORT", "")
+        if name in asked:
+            return asked[name]
+        return int(given) if given.isdecimal() and int(given) <= ports.LAST_PORT else DEFAULT_PORTS[name]
+
+    def _start_postgres(self) -> provision.DatabaseUrls | None:
+        if not environment.needs_postgres(self._given):
+            return None
+        engine = EmbeddedPostgres(self._folder.postgres, log=self._folder.logs / "postgres.log")
+        self._engines.append(engine)
+        return provision.ensure_databases(engine.start(), self._folder)
+
+    def _start_valkey(self) -> str | None:
+        if "REDIS_URL" in self._given:
+            require_redis(self._given["REDIS_URL"])
+            return None
+        engine = EmbeddedValkey(self._folder.valkey, log=self._folder.logs / "valkey.log")
+        self._engines.append(engine)
+        return engine.start()
+
+    def _prepare(self, variables: Environments) -> None:
+        environment.remember(self._folder, variables)
+        migrate(variables)
+
+    def _places(self, chosen: Mapping[str, int]) -> Variables:
+        places = {f"{name.upper()}_PORT": str(port) for name, port in chosen.items()}
+        return places | {"HOST": self._host, "COMMAND_URL": self._url(chosen["command"])}
+
+    def _url(self, port: int) -> str:
+        host = ports.LOOPBACK if self._host in WILDCARDS else self._host
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _start_processes(self, variables: Environments, chosen: Mapping[str, int]) -> Endpoints:
+        environment.remember(self._folder, variables)
+        processes = [
+            Process(
+                name=name,
+                program=Program(
+                    argv=[sys.executable, "-m", module],
+                    env=variables.for_process(service),
+                    cwd=Path.cwd(),
+                    log=self._folder.logs / f"{name}.log",
+                ),
+                ready_url=f"{self._url(chosen[name])}/readyz",
+            )
+            for name, (service, module) in MODULES.items()
+        ]
+        self._group = ProcessGroup(processes, self._announce)
+        self._group.start()
+        urls = {f"{name}_url": self._url(port) for name, port in chosen.items()}
+        endpoints = Endpoints(**urls, data=str(self._folder.path), pid=os.getpid())
+        self._folder.write_endpoints(endpoints)
+        return endpoints
+
+
+@contextmanager
+def running_stack(
+    folder: DataFolder, announce: Announce, asked: Mapping[str, int] | None = None
+) -> Iterator[tuple[Supervisor, Endpoints]]:
+    """A stack that is ready, and that is gone at the end."""
+    with folder.hold():
+        supervisor = Supervisor(folder, announce, asked)
+        try:
+            yield supervisor, supervisor.start()
+        finally:
+            supervisor.stop()
+
+
+def require_redis(url: str) -> None:
+    """Raises `Unreachable` when no Redis answers there."""
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=10) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise Unreachable(f"Redis at {place_of(url)} cannot be reached: {error}") from None

@@ -1,0 +1,59 @@
+"""Bringing the three databases to this release's schema, each with its owner's rights and no others."""
+
+from collections.abc import Callable
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+
+from command_service.infrastructure import schema as command_schema
+from command_service.infrastructure import vault_schema
+from deploy.local.environment import Environments
+from query_service.infrastructure import schema as query_schema
+
+
+class Unreachable(Exception):
+    """Something that is needed cannot be reached."""
+
+
+def role_of(url: str | None) -> str | None:
+    """The user in a database URL."""
+    name = urlsplit(url).username if url else None
+    return unquote(name) if name else None
+
+
+def place_of(url: str) -> str:
+    """A URL as it may be shown: without its user and password."""
+    parts = urlsplit(url)
+    return f"{parts.hostname or 'localhost'}:{parts.port or ''}{parts.path}"
+
+
+def migrate(variables: Environments) -> list[str]:
+    """Migrate every database whose owner's URL is known, and return their names; repeatable.
+
+    The users of the run-time URLs get the run-time rights. Raises `Unreachable`, `SchemaMismatch` when a database is
+    newer than this release, and `psycopg.Error`.
+    """
+    command, query = variables.command, variables.query
+    writer, reader = role_of(command.get("VAULT_DATABASE_URL")), role_of(query.get("VAULT_DATABASE_URL"))
+    steps: dict[str, Callable[[str], None]] = {
+        "COMMAND": lambda url: command_schema.upgrade(url, role_of(command.get("COMMAND_DATABASE_URL"))),
+        "QUERY": lambda url: query_schema.upgrade(url, role_of(query.get("QUERY_DATABASE_URL"))),
+        "VAULT": lambda url: vault_schema.upgrade(url, writer, reader),
+    }
+    done = []
+    for database, upgrade in steps.items():
+        url = variables.owner.get(f"{database}_OWNER_URL")
+        if url is not None:
+            require_database(url)
+            upgrade(url)
+            done.append(database.lower())
+    return done
+
+
+def require_database(url: str) -> None:
+    """Raises `Unreachable` with the reason, and without the password, when a database cannot be connected to."""
+    try:
+        psycopg.connect(url, connect_timeout=10).close()
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise Unreachable(f"The database at {place_of(url)} cannot be reached: {reason}") from None
