@@ -112,13 +112,10 @@ async def verify_with(keys: RemoteKeys, verifier: TokenVerifier, token: str, now
 
 
 def _by_kid(document: Any) -> dict[str, Jwk]:
-    """Raises ValueError unless this is a JWK set in which every key has a kid of its own."""
+    """Raises ValueError unless this is a JWK set in which every key has a kid."""
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list) or not keys:
         raise ValueError("not a JWK set")
-    by_kid: dict[str, Jwk] = {
-        key["kid"]: key for key in keys if isinstance(key, dict) and isinstance(key.get("kid"), str)
-    }
-    if len(by_kid) != len(keys):
-        raise ValueError("a key has no kid, or two share one")
-    return by_kid
+    if not all(isinstance(key, dict) and isinstance(key.get("kid"), str) for key in keys):
+        raise ValueError("a key has no kid")
+    return {key["kid"]: key for key in keys}

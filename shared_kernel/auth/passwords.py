@@ -1,4 +1,4 @@
-"""Passwords: hashed with Argon2id in a small pool of threads, compared in the same time for known and unknown people."""
+"""Passwords: hashed with Argon2id in a small pool of threads; refusing nobody takes as long as refusing somebody."""
 
 import asyncio
 import base64
@@ -21,6 +21,7 @@ HASH_BYTES = 32
 SALT_BYTES = 16
 MIN_CHARACTERS = 8
 MAX_CHARACTERS = 128
+MIN_DISTINCT = 3
 MAX_WAITING = 256
 
 T = TypeVar("T")
@@ -73,7 +74,8 @@ class Passwords:
 
 
 def refuse_weak(password: str, *personal: str) -> None:
-    """Raises WeakPassword for less than 8 or more than 128 characters, a common password, or one of `personal`.
+    """Raises WeakPassword for less than 8 or more than 128 characters, a common password, one or two
+    characters repeated, or one of `personal`.
 
     `personal` are the person's address and name; an address counts whole and up to its `@`. Nothing is trimmed,
     folded or cut before a password is hashed; only this comparison ignores case.
@@ -81,8 +83,8 @@ def refuse_weak(password: str, *personal: str) -> None:
     if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
         raise WeakPassword(f"A password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters.")
     folded = password.casefold()
-    if folded in common_passwords():
-        raise WeakPassword("This password is one of the most common ones; choose another.")
+    if folded in common_passwords() or len(set(folded)) < MIN_DISTINCT:
+        raise WeakPassword("This password is one of the first that anybody would try; choose another.")
     if folded in {form for text in personal for form in (text.casefold(), text.casefold().partition("@")[0])}:
         raise WeakPassword("A password must not be your own name or address; choose another.")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from shared_kernel.auth.conditions import CONDITIONS, Columns, ObjectAttributes
+from shared_kernel.auth.conditions import CONDITIONS, FALSE, Columns, ObjectAttributes, any_of
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.ruleset import Request, Ruleset, UnusablePolicy
 from shared_kernel.errors import Forbidden
@@ -86,19 +86,17 @@ class PolicyEngine:
     ) -> tuple[str, dict[str, Any]]:
         """A condition for WHERE that lets exactly those rows through which `decide` allows, with its parameters.
 
-        Placeholders are named (`%(auth_tenant)s`, `%(auth_user)s`), the expression stands in parentheses.
+        The expression stands in parentheses; its placeholders are named (`%(auth_tenant)s`, `%(auth_user)s`), so the
+        whole statement must use named ones. Only for WHERE: a row that is not allowed may give NULL instead of false.
         """
         columns = columns or Columns()
         ruleset = self._ruleset(principal.tenant)
         allows, denies = ruleset.conditions(principal.roles, permission)
-        params = {"auth_tenant": principal.tenant, "auth_user": principal.user_id}
-        granted = " OR ".join(CONDITIONS[name].sql(columns) for name in allows)
-        refused = "".join(f" AND NOT {CONDITIONS[name].sql(columns)}" for name in denies)
-        allowed = bool(allows) and bool(principal.tenant)
-        self._logged(principal, permission, Decision(allowed, "filter", ruleset.version))
-        if not allowed:
-            return "(false)", params
-        return f"(({columns.tenant}) = %(auth_tenant)s AND ({granted}){refused})", params
+        allowed = any_of(CONDITIONS[name].sql(columns) for name in allows) if principal.tenant else FALSE
+        denied = any_of(CONDITIONS[name].sql(columns) for name in denies)
+        self._logged(principal, permission, Decision(bool(allows), "filter", ruleset.version))
+        where = f"({columns.tenant} = %(auth_tenant)s AND {allowed} AND {denied} IS NOT TRUE)"
+        return where, {"auth_tenant": principal.tenant, "auth_user": principal.user_id}
 
     def version(self, tenant: str) -> str:
         """Identifies the rules in force for a tenant; equal rules have equal versions in every process."""
