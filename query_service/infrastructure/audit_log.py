@@ -8,16 +8,26 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from query_service.infrastructure.listing import Listing
 from shared_kernel.clock import rfc3339
 from shared_kernel.events.envelope import Metadata, StoredRow
 from shared_kernel.events.registry import UnknownTopic
+from shared_kernel.feature import Permission
 from shared_kernel.privacy.cipher import SubjectKey
 from shared_kernel.privacy.payload import REDACTED, PayloadCodec, UnreadablePayload
 from shared_kernel.privacy.vault import KeyVault, Pair
 
+READ_PERSONAL = Permission("audit", "read-personal")
+"""The right to see personal fields of events in clear; whoever has it is told by the policies of the audit feature."""
+
 ROW_FIELDS = tuple(field.name for field in fields(StoredRow))
-COLUMNS = ", ".join(f"a.{name}" for name in ROW_FIELDS)
-"""What to select from `public.audit_events a` for `stored_row`."""
+SELECT = """
+SELECT a.position, a.tenant, a.tenant_seq, a.stream, a.version, a.topic, a.payload_format, a.payload, a.metadata,
+       a.event_id, a.recorded_at, a.slot, a.leaf_version, a.leaf_hash
+  FROM public.audit_events a
+"""
+HISTORY = Listing(select=SELECT, position="a.position")
+"""The events of the log in the order of their positions."""
 
 EXAMPLE: JsonDict = {
     "position": 42,
@@ -67,7 +77,7 @@ class EventList(BaseModel):
 
 
 def stored_row(row: Mapping[str, Any]) -> StoredRow:
-    """The event as the log holds it, from a row selected by COLUMNS."""
+    """The event as the log holds it, from a row of SELECT."""
     return StoredRow(**{name: row[name] for name in ROW_FIELDS})
 
 

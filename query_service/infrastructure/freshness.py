@@ -9,6 +9,8 @@ it is still true, so answers are never wrong, but lists do not grow past it unti
 
 import asyncio
 import contextlib
+import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from redis.exceptions import RedisError
 
 from query_service.infrastructure.database import Database
 from query_service.infrastructure.progress import Live, Progress
-from shared_kernel.errors import LogEpochChanged, ReadModelBehind, ReadModelParked, ServiceUnavailable
+from shared_kernel.errors import LogEpochChanged, Message, ReadModelBehind, ReadModelParked, ServiceUnavailable
 from shared_kernel.messaging.consistency import ConsistencyToken
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 
@@ -35,13 +37,14 @@ PAUSE = 0.005
 RECONNECT = 1.0
 SAVE_MARK_EVERY = 5_000_000
 """Microseconds of the mark's own time between two savings."""
-RETRY_AFTER = "1"
 
 PROGRESS = sql.SQL("""
-SELECT p.name, p.active, p.version, c.partition, c.position, c.epoch,
-       EXISTS (SELECT 1 FROM public.parked_events k WHERE k.projection = p.name AND k.generation = p.active) AS parked
-  FROM public.projections p
-  LEFT JOIN public.checkpoints c ON c.projection = p.name AND c.generation = p.active
+SELECT c.projection AS name, c.generation, coalesce(p.version, 0) AS version, c.partition, c.position, c.epoch,
+       EXISTS (SELECT 1 FROM public.parked_events k
+                WHERE k.projection = c.projection AND k.generation = c.generation) AS parked
+  FROM public.checkpoints c
+  LEFT JOIN public.projections p ON p.name = c.projection
+ WHERE c.generation = coalesce(p.active, 'blue')
 """)
 SAVED_MARK = sql.SQL("SELECT epoch, head, last, at FROM public.log_mark")
 SAVE_MARK = sql.SQL("""
@@ -76,6 +79,7 @@ class Freshness:
         self.progress = Progress()
         self.trouble = "the progress of the read models has not been read yet"
         self._saved_at = 0
+        self._complete_at: dict[str, float] = {}
         self._waiters: set[_Waiter] = set()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -114,10 +118,19 @@ class Freshness:
         """Read mark and checkpoints once and wake whoever has what they wait for."""
         mark = _newest(self.progress.mark, await self._read_mark())
         rows = await self.database.rows(PROGRESS)
-        epochs = (row["epoch"] for row in rows if row["epoch"] is not None)
-        self.progress = Progress(mark, _live(rows), max(epochs, default=0))
+        live = _live(rows)
+        self.progress = Progress(mark, live, max((row["epoch"] for row in rows), default=0))
+        for name in live:
+            self._complete_at[name] = time.monotonic() if not self.progress.lag(name) else self._since(name)
         self._resolve()
         await self._save(mark)
+
+    def seconds_behind(self, projection: str) -> float:
+        """For how long a projection has been behind the published log, as far as this process has seen; 0 if it is not."""
+        return round(time.monotonic() - self._since(projection), 3) if self.progress.lag(projection) else 0.0
+
+    def _since(self, projection: str) -> float:
+        return self._complete_at.get(projection, time.monotonic())
 
     async def _covering(self, token: ConsistencyToken, wait: float, reads: tuple[str, ...], *, whole: bool) -> Progress:
         def covered(progress: Progress) -> bool:
@@ -208,21 +221,22 @@ def _newest(known: Mark | None, read: Mark | None) -> Mark | None:
 
 def _live(rows: Sequence[Mapping[str, Any]]) -> dict[str, Live]:
     """The rows of PROGRESS, one for each partition, gathered by projection."""
-    positions: dict[str, dict[int, int]] = {row["name"]: {} for row in rows}
+    positions: dict[str, dict[int, int]] = defaultdict(dict)
     for row in rows:
-        if row["partition"] is not None:
-            positions[row["name"]][row["partition"]] = row["position"]
+        positions[row["name"]][row["partition"]] = row["position"]
     return {
-        row["name"]: Live(row["name"], row["active"], row["version"], positions[row["name"]], row["parked"])
+        row["name"]: Live(row["name"], row["generation"], row["version"], positions[row["name"]], row["parked"])
         for row in rows
     }
 
 
 def _behind(token: ConsistencyToken, progress: Progress, reads: tuple[str, ...], *, whole: bool) -> ReadModelBehind:
     reached = progress.horizon(*reads) if whole else progress.reached(token, *reads)
-    error = ReadModelBehind(
-        f"The read model has reached position {reached}, you asked for {token.position}: "
-        f"it is {max(0, token.position - reached)} behind. Try again in a moment."
+    return ReadModelBehind(
+        Message(
+            "The read model has reached position {reached}, you asked for {asked}: it is {lag} behind.",
+            reached=reached,
+            asked=token.position,
+            lag=max(0, token.position - reached),
+        )
     )
-    error.headers = {"Retry-After": RETRY_AFTER}
-    return error

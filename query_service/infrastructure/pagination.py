@@ -38,6 +38,16 @@ class PageQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="how many items at most")] = DEFAULT_LIMIT
     after: Annotated[Word | None, Field(description="the cursor from the `Link` header of the page before")] = None
 
+    @property
+    def descending(self) -> bool:
+        """Whether the newest come first; a list that can be sorted says so in a field `sort`."""
+        return str(getattr(self, "sort", "")).startswith("-")
+
+    @property
+    def bare_position(self) -> int | None:
+        """A position that was given in place of a cursor, in lists whose items show their positions anyway."""
+        return None
+
     def filters(self) -> dict[str, Any]:
         """The values that were given for everything but `limit` and `after`, ready for a URL."""
         return self.model_dump(mode="json", exclude={"limit", "after"}, exclude_none=True, exclude_defaults=True)
@@ -86,12 +96,10 @@ class Page:
     @property
     def after(self) -> int | None:
         """The position after which the page begins. Raises ValidationFailed for a foreign cursor."""
-        return None if self.query.after is None else self.cursors.open(self.query.after, self.scope)
-
-    @property
-    def fetch(self) -> int:
-        """How many rows to read: one more than is shown tells whether there is a next page."""
-        return self.query.limit + 1
+        if self.query.after is None:
+            return None
+        bare = self.query.bare_position
+        return self.cursors.open(self.query.after, self.scope) if bare is None else bare
 
     def split(self, rows: Sequence[Mapping[str, Any]], position: str) -> tuple[Sequence[Mapping[str, Any]], str | None]:
         """The rows to show and the value of `Link`, if there are more; `position` names the column of the order."""

@@ -55,7 +55,8 @@ class Progress:
         if self.mark is None:
             return 0
         partitions = range(len(self.mark.last))
-        return min(self.watermark(projection, partition) for projection in reads for partition in partitions)
+        watermarks = (self.watermark(projection, partition) for projection in reads for partition in partitions)
+        return min(watermarks, default=0)
 
     def lag(self, *reads: str) -> int | None:
         """How many positions of the published log are beyond the horizon; None while no mark has been seen."""
@@ -66,7 +67,7 @@ class Progress:
         if self.mark is None:
             return 0
         partition = partition_of(slot_of(token.tenant, token.stream), len(self.mark.last))
-        return min(self.watermark(projection, partition) for projection in reads)
+        return min((self.watermark(projection, partition) for projection in reads), default=0)
 
     def covers(self, token: ConsistencyToken, reads: tuple[str, ...], *, whole: bool) -> bool:
         """Whether what the token promises can be read: in lists (`whole`) or in the row of its stream alone.

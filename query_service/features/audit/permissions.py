@@ -1,9 +1,12 @@
 """Who may read the log: admins and auditors all of their tenant, members what concerns themselves."""
 
+from uuid import UUID
+
+from query_service.infrastructure.audit_log import READ_PERSONAL
+from shared_kernel.auth.policy import Columns, ObjectAttributes
 from shared_kernel.feature import Permission, Policy
 
 READ = Permission("audit", "read")
-READ_PERSONAL = Permission("audit", "read-personal")
 
 PERMISSIONS = (READ, READ_PERSONAL)
 POLICIES = (
@@ -13,3 +16,10 @@ POLICIES = (
     Policy("admin", READ_PERSONAL),
     Policy("auditor", READ_PERSONAL),
 )
+
+COLUMNS = Columns(tenant="a.tenant", owner="o.owner")
+
+
+def attributes_of(tenant: str, owner: UUID | None) -> ObjectAttributes:
+    """The same attributes as COLUMNS, of an event that has been read; its owner is whom its stream concerns."""
+    return ObjectAttributes(READ.kind, tenant, owner)

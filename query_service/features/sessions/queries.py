@@ -1,0 +1,25 @@
+"""The questions about sign-in sessions, in SQL."""
+
+from collections.abc import Sequence
+
+from psycopg.rows import DictRow
+
+from query_service.infrastructure.database import Database
+from query_service.infrastructure.listing import Listing, Part
+from query_service.infrastructure.pagination import Page
+from query_service.infrastructure.progress import Progress
+
+PROJECTION = "sessions"
+
+SELECT = """
+SELECT s.tenant, s.id, s.version, s.created_position, s.user_id, s.methods, s.created_at, s.expires_at
+  FROM {generation}.sessions s
+"""
+LIST = Listing(select=SELECT, position="s.created_position")
+
+
+async def live_sessions_on(page: Page, database: Database, progress: Progress, allowed: Part) -> Sequence[DictRow]:
+    """The sessions on one page that have not expired, of those that are allowed."""
+    generation, horizon = progress.generation(PROJECTION), progress.horizon(PROJECTION)
+    live: Part = ("s.expires_at > now()", {})
+    return await LIST.rows(database, page, allowed, live, generation=generation, horizon=horizon)

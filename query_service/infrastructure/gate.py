@@ -1,0 +1,35 @@
+"""The way into the query API: who is asking, and whether their roles open this route at all."""
+
+from fastapi import Request
+
+from shared_kernel.auth.jwks import RemoteKeys, verify_with
+from shared_kernel.auth.policy import PolicyEngine
+from shared_kernel.auth.principal import Principal
+from shared_kernel.auth.tokens import TokenVerifier
+from shared_kernel.clock import Clock
+from shared_kernel.errors import Unauthenticated
+from shared_kernel.feature import Permission
+
+SCHEME = "bearer "
+
+
+class QueryGate:
+    """Verifies access tokens with the command service's public keys; what a single object needs is asked later."""
+
+    def __init__(self, keys: RemoteKeys, verifier: TokenVerifier, policies: PolicyEngine, clock: Clock) -> None:
+        self._keys = keys
+        self._verifier = verifier
+        self._policies = policies
+        self._clock = clock
+
+    async def admit(self, request: Request, permission: Permission) -> Principal:
+        """Raises Unauthenticated, Forbidden, or ServiceUnavailable when there are no keys to check a token with."""
+        given = request.headers.get("Authorization", "")
+        if not given.lower().startswith(SCHEME):
+            raise Unauthenticated
+        verified = await verify_with(self._keys, self._verifier, given[len(SCHEME) :].strip(), self._clock.now())
+        self._policies.admit(verified.principal, permission)
+        return verified.principal
+
+    async def pass_public(self, request: Request) -> None:
+        """The few public routes of this side answer from memory and need no limit."""
