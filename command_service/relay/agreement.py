@@ -1,0 +1,67 @@
+"""Where to go on: what Redis holds is compared with the log before anything is added to it.
+
+The relay resumes after the newest position that it knows to be published: from its row in the database, or from the
+mark. After Redis was wiped that means: only new events are published. Readers see by `previous` and by the mark that
+they miss some, and read those from the feed. For the same reason no more is caught up than a stream may keep.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from command_service.relay.log import Installation, Log, Publication
+from command_service.relay.publisher import Publisher, Top
+from command_service.relay.refusals import HistoryDiffers, RedisAheadOfLog
+from shared_kernel.messaging.mark import Mark
+
+RESTORED = "the database was restored from an older backup; run `twinlog epoch new` once the restore is complete"
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """Go on after `start.position`, leaving out what a partition's stream already holds (up to `held[p]`)."""
+
+    start: Publication
+    held: Mapping[int, int]
+
+
+async def agree(log: Log, publisher: Publisher, catch_up_at_most: int) -> Resumption:
+    """Raises PublicationRefused unless everything in Redis comes from this log in its present state."""
+    installation = await log.installation()
+    tops = await publisher.tops(installation.partitions)
+    mark = await publisher.mark()
+    head = await log.head()  # read after Redis, so that a log which is merely growing is never behind
+    _require_not_ahead(installation, tops, mark, head)
+    current = {partition: top for partition, top in tops.items() if top.epoch == installation.epoch}
+    await _require_same_leaves(log, current)
+    known = await log.publication()
+    position = max(_resume_after(installation, known, mark, head), head - catch_up_at_most)
+    last = await log.last_positions(position, installation.partitions, known)
+    start = Publication(installation.epoch, position, last)
+    return Resumption(start, {partition: top.position for partition, top in current.items()})
+
+
+def _require_not_ahead(installation: Installation, tops: Mapping[int, Top], mark: Mark | None, head: int) -> None:
+    reached = [(top.epoch, top.position) for top in tops.values()] + ([(mark.epoch, mark.head)] if mark else [])
+    epoch, position = max(reached, default=(0, 0))
+    if (epoch, position) > (installation.epoch, head):
+        raise RedisAheadOfLog(
+            f"Redis holds position {position} of epoch {epoch}, but the log ends at position {head} "
+            f"of epoch {installation.epoch}: {RESTORED}."
+        )
+
+
+async def _require_same_leaves(log: Log, tops: Mapping[int, Top]) -> None:
+    stored = await log.leaves([top.position for top in tops.values()])
+    for partition, top in tops.items():
+        if stored.get(top.position) != top.leaf:
+            raise HistoryDiffers(
+                f"Position {top.position} (partition {partition}) is a different event in Redis than in the log: "
+                f"{RESTORED}."
+            )
+
+
+def _resume_after(installation: Installation, known: Publication | None, mark: Mark | None, head: int) -> int:
+    """The newest position that is known to be published; a row kept through a restore is never beyond the log."""
+    from_row = known.position if known else 0
+    from_mark = mark.head if mark and mark.epoch == installation.epoch else 0
+    return min(max(from_row, from_mark), head)

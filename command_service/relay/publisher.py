@@ -1,0 +1,96 @@
+"""The Redis side of the relay: what is there, what is added, and the mark."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import hiredis
+from redis.asyncio import Redis
+
+from command_service.relay.refusals import ForeignEntry
+from shared_kernel.messaging.mark import MARK_KEY, Mark
+from shared_kernel.messaging.message import Message, encode
+from shared_kernel.messaging.partition import partition_of, stream_key
+
+LEAF_FIELD = b"ce_leafhash"
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """The newest entry of a partition's stream."""
+
+    epoch: int
+    position: int
+    leaf: bytes
+
+
+class Publisher:
+    """Adds entries in order, keeping about `max_length` per partition. Every method raises redis.RedisError.
+
+    Cutting a stream before a slow reader has read it is safe: the reader sees the hole and reads the feed.
+    """
+
+    def __init__(self, client: Redis, max_length: int) -> None:
+        self._client = client
+        self._cap = str(max_length).encode()
+
+    async def tops(self, partitions: int) -> Mapping[int, Top]:
+        """The newest entry of each stream that has one. Raises ForeignEntry for one that is not ours."""
+        pipeline = self._client.pipeline(transaction=False)
+        for partition in range(partitions):
+            pipeline.xrevrange(stream_key(partition), count=1)
+        newest = await pipeline.execute()
+        return {partition: _top(partition, *entries[0]) for partition, entries in enumerate(newest) if entries}
+
+    async def mark(self) -> Mark | None:
+        """The mark as it is in Redis; one that nobody can read counts as none."""
+        stored = await self._client.get(MARK_KEY)
+        try:
+            return Mark.decode(stored) if isinstance(stored, bytes) else None
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    async def publish(self, messages: Sequence[Message], mark: Mark) -> None:
+        """Add the messages in order, then the mark that covers them, in one round trip.
+
+        An entry that Redis refuses raises redis.ResponseError; those after it may have been added all the same.
+        """
+        commands = [self._xadd(message, len(mark.last)) for message in messages]
+        commands.append(_packed(b"SET", MARK_KEY.encode(), mark.encode()))
+        await self._send(commands)
+
+    async def announce(self, mark: Mark) -> None:
+        await self._client.set(MARK_KEY, mark.encode())
+
+    def _xadd(self, message: Message, partitions: int) -> bytes:
+        key = stream_key(partition_of(message.row.slot, partitions))
+        fields = (part for pair in encode(message).items() for part in pair)
+        head = (b"XADD", key.encode(), b"MAXLEN", b"~", self._cap, message.entry_id.encode())
+        return _packed(*head, *fields)
+
+    async def _send(self, commands: Sequence[bytes]) -> None:
+        """Like a pipeline of the client, at half the cost: it builds and packs each command in Python."""
+        pool = self._client.connection_pool
+        connection = await pool.get_connection()  # type: ignore[no-untyped-call] # redis ships it without types
+        try:
+            await connection.send_packed_command(commands)
+            for _ in commands:
+                await connection.read_response()
+        except BaseException:
+            await connection.disconnect()  # answers that were not read must not be taken for those of the next user
+            raise
+        finally:
+            await pool.release(connection)
+
+
+def _packed(*words: bytes) -> bytes:
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # its stub knows tuples of length one only
+    return packed
+
+
+def _top(partition: int, entry_id: bytes, fields: Mapping[bytes, bytes]) -> Top:
+    try:
+        epoch, position = entry_id.split(b"-")
+        return Top(int(epoch), int(position), bytes.fromhex(fields[LEAF_FIELD].decode()))
+    except (KeyError, ValueError):
+        key = stream_key(partition)
+        raise ForeignEntry(f"The newest entry of {key} in Redis is not one of a relay; is this Redis shared?") from None

@@ -1,0 +1,48 @@
+"""What one transaction handles: consecutive events of one or more partitions, checked against their own hashes."""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared_kernel.errors import TwinlogError
+from shared_kernel.events.envelope import StoredRow
+from shared_kernel.events.leaf import LEAF_VERSION, leaf_of
+from shared_kernel.messaging.partition import partition_of, slot_of
+
+
+class NotTheLog(TwinlogError):
+    """What arrived is not what the log holds; this partition stands still until an operator has looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """All events of a partition after position `after`, up to some point, in order; at least one."""
+
+    partition: int
+    after: int
+    epoch: int
+    rows: Sequence[StoredRow]
+
+    @property
+    def upto(self) -> int:
+        return self.rows[-1].position
+
+
+def require_sound(events: Slice, partitions: int) -> None:
+    """Raises NotTheLog unless each event has its right hash, belongs here and comes after the one before."""
+    previous = events.after
+    for row in events.rows:
+        if row.position <= previous:
+            raise NotTheLog(f"Position {row.position} of partition {events.partition} came after {previous}.")
+        if row.leaf_version != LEAF_VERSION or leaf_of(row) != row.leaf_hash:
+            raise NotTheLog(f"The event at position {row.position} was changed: its leaf hash does not fit its bytes.")
+        slot = slot_of(row.tenant, row.stream)
+        if row.slot != slot or partition_of(slot, partitions) != events.partition:
+            raise NotTheLog(f"The event at position {row.position} does not belong to partition {events.partition}.")
+        previous = row.position
+
+
+def digest(row: StoredRow) -> int:
+    """The event's term in the order-free sum of handled events: SHA-256(position || leaf), position as 8 bytes."""
+    return int.from_bytes(hashlib.sha256(struct.pack(">q", row.position) + row.leaf_hash).digest(), "big")

@@ -1,0 +1,140 @@
+"""The heart of the read side: one transaction that folds a batch, writes rows and audit copy, and moves checkpoints.
+
+Whatever crashes, an event has its effect exactly once, because effect and checkpoint commit together and the
+checkpoint is compared, under lock, with the position that the batch was read from.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, sql
+
+from query_service.infrastructure.projection import Projection
+from query_service.projector import audit_copy, checkpoints, parking
+from query_service.projector.batch import Slice, digest, require_sound
+from query_service.projector.checkpoints import LOG, Advance, Members, Unit
+from query_service.projector.decoding import Arrival, Decoder
+from query_service.projector.folding import Parked, Pass, steps_of
+from query_service.projector.rows import TableRows
+from query_service.projector.trouble import unwritable
+from query_service.projector.work import BrokenProjection, Work
+
+Connection = AsyncConnection[Any]
+Enter = Callable[[], Awaitable[Members]]
+CHANNEL = "projected"
+_NOTIFY = sql.SQL("SELECT pg_notify(%s, '')")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a transaction did: which checkpoints it moved, and what it set aside."""
+
+    members: Members
+    parked: Sequence[tuple[Unit, Parked]]
+
+
+class Engine:
+    """Applies batches through the projections of this release, for a log with this many partitions."""
+
+    def __init__(self, projections: Iterable[Projection], decoder: Decoder, partitions: int) -> None:
+        self._projections = {projection.name: projection for projection in projections}
+        self._decoder = decoder
+        self._partitions = partitions
+
+    async def apply(self, connection: Connection, slices: Sequence[Slice]) -> Applied:
+        """Handle new events for everything that stands where they begin, the audit copy included.
+
+        Raises Fenced when another process was faster, NotTheLog when an event is not what it should be,
+        BrokenProjection, ServiceUnavailable when the vault is away, and psycopg.Error. Then nothing has happened.
+        """
+        expected = {events.partition: events.after for events in slices}
+        return await self._transact(connection, slices, lambda: checkpoints.enter(connection, expected))
+
+    async def catch_up(self, connection: Connection, units: Sequence[Unit], events: Slice) -> Applied:
+        """Handle events for units that lag behind; the same errors."""
+        partition, after = events.partition, events.after
+        return await self._transact(
+            connection, [events], lambda: checkpoints.enter_alone(connection, units, partition, after)
+        )
+
+    async def _transact(self, connection: Connection, slices: Sequence[Slice], enter: Enter) -> Applied:
+        for events in slices:
+            require_sound(events, self._partitions)
+        arrivals = await self._decoder.decode(slices)
+        try:
+            async with connection.transaction():
+                works = self._works(members := await enter(), arrivals)
+                await _fold_all(connection, works)
+                return await _finish(connection, slices, members, works)
+        except (BrokenProjection, psycopg.Error) as error:
+            if isinstance(error, psycopg.Error) and not unwritable(error):
+                raise
+        async with connection.transaction():  # once more, event by event, to find the streams that are to blame
+            works = self._works(members := await enter(), arrivals)
+            await _fold_one_by_one(connection, works)
+            return await _finish(connection, slices, members, works)
+
+    def _works(self, members: Members, arrivals: Sequence[Arrival]) -> Sequence[Work]:
+        return [
+            Work(unit, TableRows(projection.table, unit.generation), steps, Pass(projection))
+            for unit, partitions in members.items()
+            if (projection := self._projections.get(unit.projection))
+            and (steps := steps_of(projection, [a for a in arrivals if a.partition in partitions]))
+        ]
+
+
+async def _fold_all(connection: Connection, works: Sequence[Work]) -> None:
+    """Two round trips for everybody: read all rows, write all rows."""
+    if not works:
+        return
+    async with connection.pipeline():
+        blocked = await _ask_blocked(connection, works)
+        loading = [await work.ask(connection) for work in works]
+    parked = parking.blocked_by_unit(await blocked.fetchall())
+    for work, rows in zip(works, loading, strict=True):
+        work.folding.begin(await work.loaded(rows), parked.get(work.unit, ()))
+        work.folding.run(work.steps)
+    async with connection.pipeline():
+        for work in works:
+            await work.write(connection)
+
+
+async def _fold_one_by_one(connection: Connection, works: Sequence[Work]) -> None:
+    if not works:
+        return
+    parked = parking.blocked_by_unit(await (await _ask_blocked(connection, works)).fetchall())
+    for work in works:
+        work.folding.begin({}, parked.get(work.unit, ()))
+        await work.fold_one_by_one(connection)
+
+
+async def _ask_blocked(connection: Connection, works: Sequence[Work]) -> psycopg.AsyncCursor[Any]:
+    return await parking.ask_blocked(connection, {step.stream for work in works for step in work.steps})
+
+
+async def _finish(connection: Connection, slices: Sequence[Slice], members: Members, works: Sequence[Work]) -> Applied:
+    parked = [(work.unit, event) for work in works for event in work.folding.parked]
+    if parked:
+        await parking.park(connection, parked)
+    if LOG in members:
+        await audit_copy.copy(connection, slices)
+    await checkpoints.advance(connection, _advances(slices, members, parked))
+    await connection.execute(_NOTIFY, (CHANNEL,))
+    return Applied(members, parked)
+
+
+def _advances(slices: Sequence[Slice], members: Members, parked: Sequence[tuple[Unit, Parked]]) -> Sequence[Advance]:
+    """Every member moves to the end of its slices; what it parked is not in its sum of handled events."""
+    ends = {events.partition: events.upto for events in slices}
+    arrived = {events.partition: sum(map(digest, events.rows)) for events in slices}
+    aside: dict[tuple[Unit, int], int] = {}
+    for unit, event in parked:
+        key = (unit, event.partition)
+        aside[key] = aside.get(key, 0) + digest(event.row)
+    return [
+        Advance(unit, partition, ends[partition], arrived[partition] - aside.get((unit, partition), 0))
+        for unit, partitions in members.items()
+        for partition in partitions
+    ]

@@ -1,0 +1,139 @@
+"""One projection's pass over a batch, in memory: rows as they were, events, rows as they are now.
+
+An event that cannot be handled parks its stream, for this projection only: it and every later event of the stream
+are set aside in order, all other streams flow.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from query_service.infrastructure.projection import Fold, Key, Projection, Row
+from query_service.projector.decoding import Arrival
+from query_service.projector.trouble import Trouble
+from shared_kernel.events.envelope import StoredRow
+
+Stream = tuple[str, str]
+"""(tenant, stream)"""
+
+
+class WrongColumns(Exception):
+    """A fold answered a row that does not have exactly the columns of its table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An event that concerns the projection: the row it touches and the fold that handles it, or what is wrong."""
+
+    arrival: Arrival
+    key: Key = ()
+    fold: Fold | None = None
+    trouble: Trouble | None = None
+
+    @property
+    def stream(self) -> Stream:
+        return self.arrival.row.tenant, self.arrival.row.stream
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """An event set aside."""
+
+    partition: int
+    row: StoredRow
+    trouble: Trouble
+
+
+def steps_of(projection: Projection, arrivals: Sequence[Arrival]) -> Sequence[Step]:
+    """The steps of one projection in order; events that do not concern it are left out.
+
+    An event of unknown topic may concern anybody, so it concerns everybody.
+    """
+    return [
+        _step(projection, arrival)
+        for arrival in arrivals
+        if arrival.contract in projection.folds or (arrival.contract is None and arrival.trouble)
+    ]
+
+
+def _step(projection: Projection, arrival: Arrival) -> Step:
+    if arrival.trouble or arrival.recorded is None:
+        return Step(arrival, trouble=arrival.trouble)
+    try:
+        key = projection.key_of(arrival.recorded)
+        hash(key)
+    except Exception as error:  # noqa: BLE001 - a projection's own code; whatever it raises parks the stream
+        return Step(arrival, trouble=Trouble.of(error))
+    return Step(arrival, key, projection.folds[type(arrival.recorded.event)])
+
+
+class Pass:
+    """Folds steps one by one; `rows` is the state so far, `parked` what was set aside."""
+
+    def __init__(self, projection: Projection) -> None:
+        self._columns = projection.table.columns.keys()
+        self._blocked: set[Stream] = set()
+        self._changed: set[Key] = set()
+        self.rows: dict[Key, Row | None] = {}
+        self.parked: list[Parked] = []
+
+    def begin(self, rows: Mapping[Key, Row], blocked: Iterable[Stream]) -> None:
+        """Start from these rows; streams in `blocked` are parked already."""
+        self.rows = dict(rows)
+        self._blocked = set(blocked)
+
+    def run(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self.advance(step)
+
+    def advance(self, step: Step) -> None:
+        """Handle one event, or set it aside."""
+        if step.stream in self._blocked:
+            self._set_aside(step, Trouble.behind())
+        elif step.fold is None:
+            self.park(step, step.trouble or Trouble.behind())
+        else:
+            self._fold(step, step.fold)
+
+    def take_changes(self) -> Mapping[Key, Row | None]:
+        """The rows that have changed since the last call."""
+        changes = {key: self.rows[key] for key in self._changed}
+        self._changed.clear()
+        return changes
+
+    def park(self, step: Step, trouble: Trouble) -> None:
+        """Set the event aside and everything that follows it in its stream."""
+        self._blocked.add(step.stream)
+        self._set_aside(step, trouble)
+
+    def undo(self, step: Step, trouble: Trouble) -> None:
+        """The event was folded but cannot be stored: forget its row, which is read again when needed, and park it."""
+        self.rows.pop(step.key, None)
+        self._changed.discard(step.key)
+        self.park(step, trouble)
+
+    def _fold(self, step: Step, fold: Fold) -> None:
+        before = self.rows.get(step.key)
+        try:
+            after = self._twice(fold, before, step.arrival.recorded)
+        except Exception as error:  # noqa: BLE001 - a projection's own code; whatever it raises parks the stream
+            self.park(step, Trouble.of(error))
+            return
+        if after != before:
+            self.rows[step.key] = after
+            self._changed.add(step.key)
+
+    def _set_aside(self, step: Step, trouble: Trouble) -> None:
+        self.parked.append(Parked(step.arrival.partition, step.arrival.row, trouble))
+
+    def _twice(self, fold: Fold, before: Row | None, recorded: Any) -> Row | None:
+        """Pure code may still fail for a passing reason, such as memory; the second failure counts."""
+        try:
+            return self._checked(fold(before, recorded))
+        except Exception:  # noqa: BLE001 - see above
+            return self._checked(fold(before, recorded))
+
+    def _checked(self, row: Row | None) -> Row | None:
+        if row is not None and row.keys() != self._columns:
+            raise WrongColumns
+        return row

@@ -1,0 +1,97 @@
+"""The SQL of read-model tables: many rows at a time, handed over as one JSON parameter that the server takes apart.
+
+`json_to_recordset` knows every column type (arrays and jsonb too, which `unnest` does not) and costs one fast
+encoding on our side.
+"""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import orjson
+from psycopg import AsyncConnection, AsyncCursor, sql
+from psycopg.rows import dict_row
+
+from query_service.infrastructure.projection import Key, Row, Table
+
+
+class TableRows:
+    """Reads and writes rows of one table in one generation."""
+
+    def __init__(self, table: Table, generation: str) -> None:
+        self._table = table
+        self._load, self._upsert, self._delete = _statements(
+            table.name, generation, table.key, tuple(table.columns.items())
+        )
+
+    async def ask(self, connection: AsyncConnection[Any], keys: Iterable[Key]) -> AsyncCursor[Row]:
+        """A cursor that will hold the rows with these keys; in a pipeline it does not wait for them."""
+        cursor: AsyncCursor[Any] = connection.cursor(row_factory=dict_row)
+        return await cursor.execute(self._load, (orjson.dumps([self._named(key) for key in keys], default=_plain),))
+
+    def by_key(self, rows: Iterable[Row]) -> dict[Key, Row]:
+        return {tuple(row[column] for column in self._table.key): row for row in rows}
+
+    async def write(self, connection: AsyncConnection[Any], rows: Mapping[Key, Row | None]) -> None:
+        """Insert or replace rows; None removes one. Raises TypeError for a value that JSON does not know."""
+        kept = [row for row in rows.values() if row is not None]
+        gone = [self._named(key) for key, row in rows.items() if row is None]
+        if kept:
+            await connection.execute(self._upsert, (orjson.dumps(kept, default=_plain),))
+        if gone:
+            await connection.execute(self._delete, (orjson.dumps(gone, default=_plain),))
+
+    def _named(self, key: Key) -> Row:
+        return dict(zip(self._table.key, key, strict=True))
+
+
+def _plain(value: object) -> str:
+    """What orjson does not know but PostgreSQL reads back from a string. Raises TypeError for anything else."""
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} cannot be stored in a read model")
+
+
+@cache
+def _statements(
+    name: str, generation: str, key: tuple[str, ...], columns: tuple[tuple[str, str], ...]
+) -> tuple[sql.Composed, sql.Composed, sql.Composed]:
+    types = dict(columns)
+    parts = {
+        "table": sql.Identifier(generation, name),
+        "key": _names(key),
+        "columns": _names(types),
+        "own": sql.SQL(", ").join(sql.SQL("own.{}").format(sql.Identifier(column)) for column in types),
+        "same": sql.SQL(" AND ").join(sql.SQL("own.{0} = given.{0}").format(sql.Identifier(column)) for column in key),
+        "typed_key": _typed({column: types[column] for column in key}),
+        "typed": _typed(types),
+        "update": _update([column for column in types if column not in key]),
+    }
+    return _LOAD.format(**parts), _UPSERT.format(**parts), _DELETE.format(**parts)
+
+
+_LOAD = sql.SQL("SELECT {own} FROM json_to_recordset(%s::json) AS given ({typed_key}) JOIN {table} AS own ON {same}")
+_UPSERT = sql.SQL("""
+    INSERT INTO {table} AS own ({columns})
+    SELECT {columns} FROM json_to_recordset(%s::json) AS given ({typed})
+    ON CONFLICT ({key}) DO {update}
+""")
+_DELETE = sql.SQL("DELETE FROM {table} AS own USING json_to_recordset(%s::json) AS given ({typed_key}) WHERE {same}")
+
+
+def _names(columns: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(column) for column in columns)
+
+
+def _typed(types: Mapping[str, str]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(kind)) for column, kind in types.items()
+    )
+
+
+def _update(columns: Iterable[str]) -> sql.Composable:
+    assignments = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(column)) for column in columns]
+    return sql.SQL("UPDATE SET {}").format(sql.SQL(", ").join(assignments)) if assignments else sql.SQL("NOTHING")

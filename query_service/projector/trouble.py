@@ -1,0 +1,52 @@
+"""Why an event could not be handled, told without quoting what is in it: that may be about a person."""
+
+import hashlib
+import traceback
+from dataclasses import dataclass
+
+import psycopg
+
+from shared_kernel.errors import TwinlogError
+from shared_kernel.events.registry import UnknownTopic
+
+UNWRITABLE = ("22", "23", "54")
+"""SQLSTATE classes that blame the value: data exceptions, broken constraints, exceeded limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """`reason` for people; `fingerprint` is equal for equal causes, so that a hundred cases are one."""
+
+    reason: str
+    fingerprint: str
+    unknown_topic: bool = False
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Trouble":
+        kind = type(error).__name__
+        if isinstance(error, TwinlogError):
+            reason = f"{kind}: {error.detail}"
+        elif isinstance(error, psycopg.Error):
+            reason = f"{kind} (SQLSTATE {error.sqlstate}) {error.diag.constraint_name or ''}".rstrip()
+        else:
+            reason = f"{kind} {_where(error)}"
+        return cls(reason, _fingerprint(kind, _where(error)), isinstance(error, UnknownTopic))
+
+    @classmethod
+    def behind(cls) -> "Trouble":
+        """An event that only waits for an earlier one of its stream."""
+        return cls("waits behind an earlier event of its stream", "behind")
+
+
+def unwritable(error: psycopg.Error) -> bool:
+    """Whether the values are to blame for a failed statement, not the server or the connection."""
+    return (error.sqlstate or "")[:2] in UNWRITABLE
+
+
+def _where(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+
+
+def _fingerprint(*parts: str) -> str:
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()[:16]
