@@ -1,5 +1,6 @@
 """A feature as its service sees it: one exported object, mounted from one list."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi import APIRouter
@@ -34,3 +35,5 @@ class Feature:
     routers: tuple[APIRouter, ...] = ()
     permissions: tuple[Permission, ...] = ()
     policies: tuple[Policy, ...] = field(default=())
+    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Language tag to a dictionary from the English of this feature's refusals to that language."""

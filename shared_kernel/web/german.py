@@ -92,14 +92,18 @@ _DETAILS = {
     "The body's media type, charset or encoding is not one that this address takes.": (
         "Typ, Zeichensatz oder Kodierung des Inhalts nimmt diese Adresse nicht an."
     ),
-    "This address takes {accepted}.": "Diese Adresse nimmt {accepted}.",
+    "This address takes {accepted} in UTF-8 without encoding.": (
+        "Diese Adresse nimmt {accepted} in UTF-8 und ohne Kodierung."
+    ),
     "This address takes no body.": "Diese Adresse nimmt keinen Inhalt.",
     "A query parameter is not one that this address knows.": (
         "Ein Parameter der Abfrage ist dieser Adresse nicht bekannt."
     ),
     "This address has no such parameter.": "Diese Adresse hat keinen solchen Parameter.",
     "This parameter may be given only once.": "Dieser Parameter darf nur einmal angegeben werden.",
-    "The query holds bytes that are not UTF-8 text.": "Die Abfrage enthält Bytes, die kein UTF-8-Text sind.",
+    "The query is not UTF-8 text, or holds a NUL character or too many parameters.": (
+        "Die Abfrage ist kein UTF-8-Text oder enthält ein NUL-Zeichen oder zu viele Parameter."
+    ),
     "The object has changed since you read it: read it again and repeat your change.": (
         "Das Objekt wurde geändert, seit Sie es gelesen haben: bitte neu lesen und die Änderung wiederholen."
     ),

@@ -1,0 +1,130 @@
+"""Assembles an application out of features: routes, manners, problems, documentation and probes in one place."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from shared_kernel.feature import Feature
+from shared_kernel.observability import Metrics
+from shared_kernel.web.answers import Answers
+from shared_kernel.web.documentation import documentation_routes
+from shared_kernel.web.edge import Edge
+from shared_kernel.web.openapi import document
+from shared_kernel.web.probes import probe_routes
+from shared_kernel.web.routes import refuse_undeclared_routes
+from shared_kernel.web.translation import Catalogue, Translations
+
+MAX_BODY_BYTES = 1_048_576
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+class Application(FastAPI):
+    """FastAPI whose OpenAPI document says everything that the wire contract says."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = document(self)
+        return self.openapi_schema
+
+
+def create_application(
+    *,
+    service: str,
+    title: str,
+    features: Sequence[Feature],
+    services: Any,
+    routers: Sequence[APIRouter] = (),
+    lifespan: Lifespan | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    description: str = "",
+    metrics: Metrics | None = None,
+    scrape_token: str | None = None,
+    translations: Iterable[Translations] = (),
+) -> FastAPI:
+    """The application of one service, with `services` at `app.state.services` and metrics at `app.state.metrics`.
+
+    `metrics` defaults to `services.metrics` if there is one, else to fresh ones of `service`. `scrape_token` lets a
+    scraper that is not on loopback read `/metrics`. Raises StartupRefused when a route does not name exactly one
+    permission or say that it is public.
+    """
+    app = _bare(title, services, lifespan, description)
+    for feature in features:
+        for router in feature.routers:
+            app.include_router(router, tags=[feature.name])
+    for router in routers:
+        app.include_router(router)
+    catalogue = Catalogue((*(feature.translations for feature in features), *translations))
+    app.router.routes.extend(documentation_routes(app, catalogue))
+    return _finished(
+        app,
+        service=service,
+        catalogue=catalogue,
+        max_body_bytes=max_body_bytes,
+        metrics=metrics,
+        scrape_token=scrape_token,
+    )
+
+
+def probe_application(
+    service: str, services: Any, *, metrics: Metrics | None = None, scrape_token: str | None = None
+) -> FastAPI:
+    """Health, readiness and metrics of a process that has no API."""
+    app = _bare(service, services, None, "")
+    return _finished(
+        app,
+        service=service,
+        catalogue=Catalogue(),
+        max_body_bytes=MAX_BODY_BYTES,
+        metrics=metrics,
+        scrape_token=scrape_token,
+    )
+
+
+def _bare(title: str, services: Any, lifespan: Lifespan | None, description: str) -> FastAPI:
+    app = Application(
+        title=title,
+        version=version("twinlog"),
+        description=description,
+        openapi_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    # The edge answers every error in one place; FastAPI's own answers would come first.
+    app.add_exception_handler(HTTPException, _pass_on)
+    app.add_exception_handler(RequestValidationError, _pass_on)
+    return app
+
+
+def _finished(
+    app: FastAPI,
+    *,
+    service: str,
+    catalogue: Catalogue,
+    max_body_bytes: int,
+    metrics: Metrics | None,
+    scrape_token: str | None,
+) -> FastAPI:
+    measured = metrics or getattr(app.state.services, "metrics", None) or Metrics(service)
+    app.state.metrics = measured
+    app.router.routes.extend(probe_routes(app.state.services, measured, scrape_token))
+    app.add_middleware(Edge, owner=app, answers=Answers(catalogue), metrics=measured, max_body_bytes=max_body_bytes)
+    refuse_undeclared_routes(app)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+async def _pass_on(_: Request, error: Exception) -> NoReturn:
+    raise error

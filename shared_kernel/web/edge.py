@@ -1,0 +1,200 @@
+"""The one middleware: ids in, manners checked, errors answered, headers out, one log line and metrics per request."""
+
+from collections.abc import Mapping
+from itertools import chain
+from time import perf_counter
+from urllib.parse import parse_qsl
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Message as AsgiMessage
+
+from shared_kernel.errors import FieldError, Message, NotFound, ValidationFailed
+from shared_kernel.observability import Metrics, get_logger
+from shared_kernel.web.answers import Answers, escaped
+from shared_kernel.web.bodies import admit_body
+from shared_kernel.web.context import RequestContext, enter, is_correlation_id, leave, new_context
+from shared_kernel.web.headers import MalformedHeader
+from shared_kernel.web.problems import HeaderFieldsTooLarge, UnknownParameter
+from shared_kernel.web.routes import Manners, RouteTable, refuse_undeclared_routes
+
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 32_768
+MAX_QUERY_PARAMETERS = 100
+CLIENT_GONE = 499
+"""The status that logs and metrics show when the caller left before the answer began."""
+
+ONCE = (
+    *("Authorization", "Content-Type", "Content-Encoding", "Content-Length", "Host", "Tenant", "Idempotency-Key"),
+    *("If-Match", "If-None-Match", "Consistency-Token", "X-Correlation-ID", "traceparent"),
+)
+"""Headers of which a second one would make two readers of the same request understand different things."""
+
+SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+DEFAULT_HEADERS = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
+"""Sent unless the route has said something else."""
+
+HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "CONNECT"})
+_log = get_logger("twinlog.access")
+
+
+class Exchange:
+    """One request being answered: stands between the application and `send`, and remembers the status."""
+
+    __slots__ = ("_fixed", "_send", "status")
+
+    def __init__(self, send: Send, fixed: tuple[tuple[bytes, bytes], ...]) -> None:
+        self._send = send
+        self._fixed = fixed
+        self.status = 0
+
+    async def send(self, message: AsgiMessage) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            given = message["headers"]
+            names = {name for name, _ in given}
+            defaults = [header for header in DEFAULT_HEADERS if header[0] not in names]
+            message = {**message, "headers": [*given, *self._fixed, *defaults]}
+        await self._send(message)
+
+
+class Edge:
+    """Pure ASGI, around everything the application does. `owner` is read for its routes when the first call comes."""
+
+    def __init__(
+        self, app: ASGIApp, *, owner: FastAPI, answers: Answers, metrics: Metrics, max_body_bytes: int
+    ) -> None:
+        refuse_undeclared_routes(owner)
+        self._app = app
+        self._answers = answers
+        self._metrics = metrics
+        self._table = RouteTable(owner, max_body_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        started = perf_counter()
+        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        context, fault = _context_of(headers)
+        exchange = Exchange(send, _fixed_headers(context, scope["scheme"]))
+        manners = self._table.find(scope["method"], scope["path"])
+        entered = enter(context)
+        try:
+            await self._app(scope, await _admit(scope, headers, manners, receive, fault), exchange.send)
+        except ClientDisconnect:
+            exchange.status = CLIENT_GONE
+        except Exception as error:  # noqa: BLE001 - the last resort: every error becomes an answer
+            await self._refuse(error, scope, receive, exchange, manners)
+        finally:
+            self._observe(scope["method"], manners, exchange.status, perf_counter() - started)
+            leave(entered)
+        return None
+
+    async def _refuse(
+        self, error: Exception, scope: Scope, receive: Receive, exchange: Exchange, manners: Manners | None
+    ) -> None:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            # The router knows only the first route at this path; RFC 9110 wants every method it takes.
+            error = HTTPException(405, headers={"Allow": ", ".join(self._table.allowed(scope["path"]))})
+        language = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+        answer = self._answers.to(error, language, oauth=manners is not None and manners.oauth)
+        if exchange.status == 0:
+            await answer(scope, receive, exchange.send)
+        # Otherwise the answer has begun: leaving it unfinished makes the server break the connection.
+
+    def _observe(self, method: str, manners: Manners | None, status: int, seconds: float) -> None:
+        route = manners.template if manners else "unmatched"
+        known = method if method in _METHODS else "other"
+        status = status or CLIENT_GONE
+        self._metrics.request_answered(known, route, status, seconds)
+        say = _log.debug if manners is not None and manners.quiet else _log.info
+        say("request", method=known, route=route, status=status, duration_ms=round(seconds * 1000, 3))
+
+
+def _context_of(headers: Mapping[bytes, bytes]) -> tuple[RequestContext, Exception | None]:
+    """The ids of this request, and what is wrong with the ones the caller sent."""
+    correlation_id = headers.get(b"x-correlation-id")
+    traceparent = headers.get(b"traceparent")
+    trace = traceparent.decode("latin-1") if traceparent else None
+    if correlation_id is None:
+        return new_context(None, trace), None
+    given = correlation_id.decode("latin-1")
+    if is_correlation_id(given):
+        return new_context(given, trace), None
+    return new_context(None, trace), MalformedHeader(
+        "X-Correlation-ID takes 1 to 128 letters, digits or any of . _ : / + = ~ -"
+    )
+
+
+def _fixed_headers(context: RequestContext, scheme: str) -> tuple[tuple[bytes, bytes], ...]:
+    fixed = (
+        (b"x-request-id", context.request_id.encode()),
+        (b"x-correlation-id", context.correlation_id.encode()),
+        *SECURITY_HEADERS,
+    )
+    return (*fixed, HSTS) if scheme == "https" else fixed
+
+
+async def _admit(
+    scope: Scope, headers: Mapping[bytes, bytes], manners: Manners | None, receive: Receive, fault: Exception | None
+) -> Receive:
+    if fault is not None:
+        raise fault
+    check_header_fields(scope["headers"], headers)
+    if "\x00" in scope["path"]:
+        raise NotFound
+    if manners is None:
+        return receive
+    if scope["query_string"]:
+        check_query(scope["query_string"], manners)
+    return await admit_body(manners, headers, receive)
+
+
+def check_header_fields(fields: list[tuple[bytes, bytes]], by_name: Mapping[bytes, bytes]) -> None:
+    """Raises HeaderFieldsTooLarge, or MalformedHeader when a header that must be alone comes twice."""
+    if len(fields) > MAX_HEADERS or sum(map(len, chain.from_iterable(fields))) > MAX_HEADER_BYTES:
+        raise HeaderFieldsTooLarge
+    if len(by_name) == len(fields):
+        return
+    names = [name for name, _ in fields]
+    for header in ONCE:
+        if names.count(header.lower().encode()) > 1:
+            raise MalformedHeader(Message("The header {header} may be sent only once.", header=header))
+
+
+def check_query(query_string: bytes, manners: Manners) -> None:
+    """Raises UnknownParameter for a name the route does not declare, ValidationFailed for a repeated one."""
+    try:
+        given = parse_qsl(
+            query_string.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=MAX_QUERY_PARAMETERS,
+        )
+    except ValueError:
+        raise _unreadable_query() from None
+    if any("\x00" in name or "\x00" in value for name, value in given):
+        raise _unreadable_query()
+    names = [name for name, _ in given]
+    if unknown := [name for name in dict.fromkeys(names) if name not in manners.query]:
+        raise UnknownParameter(errors=_errors(unknown, "This address has no such parameter."))
+    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1 and name not in manners.repeatable]:
+        raise ValidationFailed(errors=_errors(repeated, "This parameter may be given only once."))
+
+
+def _errors(names: list[str], detail: str) -> tuple[FieldError, ...]:
+    return tuple(FieldError(f"/query/{escaped(name)}", detail) for name in names)
+
+
+def _unreadable_query() -> ValidationFailed:
+    return ValidationFailed("The query is not UTF-8 text, or holds a NUL character or too many parameters.")

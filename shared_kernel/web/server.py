@@ -1,0 +1,184 @@
+"""Runs an application on a port until it is told to stop: uvicorn with bounded heads and a graceful, bounded end."""
+
+import asyncio
+import errno
+import signal
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import orjson
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from shared_kernel.errors import StartupRefused, TwinlogError
+from shared_kernel.observability import get_logger
+from shared_kernel.web.edge import MAX_HEADER_BYTES
+from shared_kernel.web.problems import MEDIA_TYPE, BadRequest, HeaderFieldsTooLarge, RequestTimeout, problem_body
+
+GRACE_SECONDS = 10
+"""How long requests in flight may take to finish once the process is told to stop."""
+
+HEAD_SECONDS = 10.0
+"""How long the head of a request may take to arrive."""
+
+BACKLOG = 2048
+
+T = TypeVar("T")
+_log = get_logger("twinlog.server")
+
+
+class PortInUse(StartupRefused):
+    """Another program already listens on this address."""
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """uvicorn's protocol, which would gather the head of a request for ever, with a limit on its size and time."""
+
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+    _in_head = False
+
+    def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_ended()
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > 2 * MAX_HEADER_BYTES:
+                self._give_up(HeaderFieldsTooLarge)
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up, RequestTimeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_ended()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is replaced by a problem
+        self._give_up(BadRequest)
+
+    def _head_ended(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self, problem: type[TwinlogError]) -> None:
+        self._head_ended()
+        if not self.transport.is_closing():
+            self.transport.write(_final_answer(problem))
+            self.transport.close()
+
+
+def _final_answer(problem: type[TwinlogError]) -> bytes:
+    body = orjson.dumps({**problem_body(problem, instance="about:blank")})
+    head = (
+        f"HTTP/1.1 {problem.status} {problem.__name__}\r\ncontent-type: {MEDIA_TYPE}\r\n"
+        f"content-length: {len(body)}\r\ncache-control: no-store\r\nx-content-type-options: nosniff\r\n"
+        "connection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, ending quietly: uvicorn itself raises the signal once more and so never exits with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        try:
+            yield
+        finally:
+            for each in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(each)
+
+
+async def serve(
+    app: FastAPI,
+    host: str,
+    port: int,
+    *,
+    grace_seconds: int = GRACE_SECONDS,
+    started: Callable[[int], None] | None = None,
+    forwarded_allow_ips: str | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or cancellation; then finish what is in flight within `grace_seconds`, and return.
+
+    Port 0 takes a free one; `started` is told the port once requests are answered. Forwarded headers are believed
+    only from `forwarded_allow_ips`. Raises PortInUse, or whatever the application's lifespan raises at its start.
+    """
+    listener = listen(host, port)
+    config = uvicorn.Config(
+        app,
+        http=BoundedHeads,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=forwarded_allow_ips is not None,
+        forwarded_allow_ips=forwarded_allow_ips,
+        timeout_graceful_shutdown=grace_seconds,
+    )
+    server = _Server(config)
+    try:
+        # The lifespan is entered here and not by uvicorn, so that what it raises reaches the caller as it is.
+        async with app.router.lifespan_context(app):
+            await _run(server, listener, started)
+    finally:
+        listener.close()
+
+
+async def _run(server: uvicorn.Server, listener: socket.socket, started: Callable[[int], None] | None) -> None:
+    port = listener.getsockname()[1]
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn offers no event to wait for
+            await asyncio.sleep(0.005)
+        if server.started:
+            _log.info("listening", host=listener.getsockname()[0], port=port)
+            if started is not None:
+                started(port)
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+        raise
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises PortInUse when somebody else has the port, StartupRefused for a bad address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            raise PortInUse(f"Port {port} on {host} cannot be used: {error.strerror}.") from None
+        raise StartupRefused(f"Cannot listen on {host}: {error.strerror}.") from None
+    listener.setblocking(False)
+    return listener
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run a process's main coroutine on uvloop."""
+    return uvloop.run(main)
