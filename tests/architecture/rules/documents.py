@@ -7,6 +7,7 @@ from pathlib import Path
 from tests.architecture.rules.finding import Finding
 
 DECISIONS = Path("docs/decisions")
+INDEX = "README.md"
 SECTIONS = ("## Context", "## Decision", "## Consequences", "## Guarded by")
 
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -31,14 +32,13 @@ def links_resolve(root: Path) -> list[Finding]:
 
 def decisions_guarded(root: Path) -> list[Finding]:
     """Decisions are numbered without a gap, have their four parts, and name an existing test that guards them."""
-    found: list[Finding] = []
-    for number, decision in enumerate(sorted((root / DECISIONS).glob("*.md")), start=1):
-        name = (DECISIONS / decision.name).as_posix()
-        text = decision.read_text(encoding="utf-8")
-        found.extend(
-            Finding(name, 0, "decisions-guarded", fault) for fault in _faults(root, number, decision.name, text)
-        )
-    return found
+    index = (root / DECISIONS / INDEX).read_text(encoding="utf-8")
+    decisions = sorted(file for file in (root / DECISIONS).glob("*.md") if file.name != INDEX)
+    return [
+        Finding((DECISIONS / decision.name).as_posix(), 0, "decisions-guarded", fault)
+        for number, decision in enumerate(decisions, start=1)
+        for fault in _faults(root, number, decision, index)
+    ]
 
 
 def commands_exist(root: Path) -> list[Finding]:
@@ -84,12 +84,15 @@ def _anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
-def _faults(root: Path, number: int, name: str, text: str) -> Iterator[str]:
-    match = _NUMBERED.match(name)
+def _faults(root: Path, number: int, decision: Path, index: str) -> Iterator[str]:
+    text = decision.read_text(encoding="utf-8")
+    match = _NUMBERED.match(decision.name)
     if match is None or int(match[1]) != number:
         yield "its number does not follow the one before"
     if match and not text.startswith(f"# {int(match[1])}. "):
         yield f"does not start with '# {int(match[1])}. <title>'"
+    if f"]({decision.name})" not in index:
+        yield "is not listed in the index"
     yield from (f"has no section {section!r}" for section in SECTIONS if section not in text)
     yield from _unguarded(root, text.partition(SECTIONS[-1])[2])
 
