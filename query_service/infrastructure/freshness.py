@@ -126,7 +126,7 @@ class Freshness:
         await self._save(mark)
 
     def seconds_behind(self, projection: str) -> float:
-        """For how long a projection has been behind the published log, as far as this process has seen; 0 if it is not."""
+        """Seconds since a projection was last seen complete by this process; 0 while it is."""
         return round(time.monotonic() - self._since(projection), 3) if self.progress.lag(projection) else 0.0
 
     def _since(self, projection: str) -> float:

@@ -1,0 +1,35 @@
+"""The settings of the query service and its projector."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from shared_kernel import settings
+from shared_kernel.settings import Port, PostgresUrl, SharedSettings
+
+
+def _http(url: str) -> str:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must be an http:// or https:// URL")
+    return url.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http)]
+
+
+class Settings(SharedSettings):
+    """`query_database_url` names the run-time role, the owner URL is for migrations.
+
+    `command_url` is where the command service publishes its keys and its feed.
+    """
+
+    query_database_url: PostgresUrl = Field(repr=False)
+    query_owner_url: PostgresUrl | None = Field(default=None, repr=False)
+    command_url: HttpUrl = "http://127.0.0.1:8001"
+    query_port: Port = 8002
+    projector_port: Port = 8004
+
+
+def load() -> Settings:
+    """The settings of this process. Raises StartupRefused with one sentence."""
+    return settings.load(Settings)

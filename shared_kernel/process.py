@@ -1,0 +1,76 @@
+"""From the shell to a running process and back: settings, logs, and one sentence with an exit code if it cannot run."""
+
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import psycopg
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from shared_kernel.errors import SchemaMismatch, StartupRefused
+from shared_kernel.observability import configure_logging
+from shared_kernel.settings import SharedSettings
+from shared_kernel.web.server import run
+
+EXIT_REFUSED = 2
+EXIT_UNREACHABLE = 3
+CONNECT_SECONDS = 5
+
+S = TypeVar("S", bound=SharedSettings)
+Check = Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]]
+
+
+class Unreachable(StartupRefused):
+    """Something that this process needs cannot be reached."""
+
+
+def run_process(service: str, load: Callable[[], S], main: Callable[[S], Coroutine[Any, Any, None]]) -> int:
+    """Run `main` with the settings that `load` finds until it is told to stop; the exit code.
+
+    0 after a graceful stop, 2 when the settings or a schema are refused, 3 when something cannot be reached.
+    """
+    try:
+        settings = load()
+        configure_logging(service, settings.log_level)
+        run(main(settings))
+    except Unreachable as error:
+        return _say(error.detail, EXIT_UNREACHABLE)
+    except (StartupRefused, SchemaMismatch) as error:
+        return _say(error.detail, EXIT_REFUSED)
+    return 0
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stderr.write(sentence + "\n")
+    return code
+
+
+def place_of(url: str) -> str:
+    """A URL as it may be shown: without user, password and parameters."""
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.hostname or 'localhost'}{port}{parts.path}"
+
+
+async def require_database(url: str, check: Check) -> None:
+    """Connect once and run `check` (usually: is this the schema we need?).
+
+    Raises Unreachable, which names the place but no password, and whatever `check` raises.
+    """
+    try:
+        connection = await psycopg.AsyncConnection.connect(url, connect_timeout=CONNECT_SECONDS)
+    except psycopg.OperationalError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise Unreachable(f"The database at {place_of(url)} cannot be reached: {reason}") from None
+    async with connection:
+        await check(connection)
+
+
+async def require_redis(client: Redis, url: str) -> None:
+    """Raises Unreachable when no Redis answers there."""
+    try:
+        await client.execute_command("PING")
+    except (RedisError, OSError) as error:
+        raise Unreachable(f"Redis at {place_of(url)} cannot be reached: {type(error).__name__}.") from None
