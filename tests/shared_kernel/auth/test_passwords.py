@@ -98,7 +98,7 @@ async def test_queue_is_bounded(passwords: Passwords, monkeypatch: pytest.Monkey
     assert await passwords.hash(GOOD), "the places must be free again"
 
 
-@pytest.mark.parametrize("password", ["tr7!kqz9", "x9" * 64, GOOD, "日本語のパスワード", "aaaaaaaaaaaaaaaaab"])
+@pytest.mark.parametrize("password", ["tr7!kqz9", "x9Q2" * 32, GOOD, "日本語のパスワード", "aaaaaaaaaaaaaaaabc"])
 def test_uncommon_password_is_accepted_without_rules_of_composition(password: str) -> None:
     refuse_weak(password, "alice@example.org", "Alice")
 
