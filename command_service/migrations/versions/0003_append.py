@@ -1,0 +1,288 @@
+"""The append function: one call is one batch of many appends, each of which happens whole or is refused alone.
+
+The advisory lock comes first and every check in a later statement, so each check sees what the previous holder of the
+lock committed. The newest position and time are read from the newest event: a head row would be updated by every
+batch, and grow dead versions as long as anybody holds an old snapshot.
+"""
+
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+SLOT = """
+CREATE FUNCTION slot_v1(stream_hash bytea) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ((get_byte(stream_hash, 2) & 3) * 256 + get_byte(stream_hash, 3))::smallint
+"""
+
+LEAF_HASH = r"""
+CREATE FUNCTION leaf_hash_v1(
+    at_position bigint, tenant text, tenant_seq bigint, stream text, version bigint, topic text,
+    payload_format smallint, event_id uuid, recorded_at bigint, metadata bytea, payload bytea
+) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN sha256(
+    '\x007477696e6c6f672f6576656e742f7631'::bytea
+    || '\x00000008'::bytea || int8send(at_position)
+    || int4send(octet_length(tenant)) || convert_to(tenant, 'UTF8')
+    || '\x00000008'::bytea || int8send(tenant_seq)
+    || int4send(octet_length(stream)) || convert_to(stream, 'UTF8')
+    || '\x00000008'::bytea || int8send(version)
+    || int4send(octet_length(topic)) || convert_to(topic, 'UTF8')
+    || '\x00000002'::bytea || int2send(payload_format)
+    || '\x00000010'::bytea || uuid_send(event_id)
+    || '\x00000008'::bytea || int8send(recorded_at)
+    || '\x00000020'::bytea || sha256(metadata)
+    || '\x00000020'::bytea || sha256(payload))
+"""
+
+APPEND = r"""
+CREATE FUNCTION append_events_v1(
+    tenants text[],
+    item_tenant integer[], item_stream text[], item_expected bigint[], item_events integer[],
+    event_item integer[], event_seq integer[], event_stream text[], event_version bigint[], event_topic text[],
+    event_format smallint[], event_payload bytea[], event_metadata bytea[], event_ids uuid[],
+    key_item integer[], key_actor text[], key_value bytea[], key_fingerprint bytea[], key_status smallint[],
+    key_answer bytea[],
+    claim_item integer[], claim_action smallint[], claim_kind text[], claim_key text[],
+    subject_item integer[], subject_id text[],
+    track_item integer[], track_owner text[], track_name text[], track_id bigint[]
+) RETURNS TABLE (
+    item integer, outcome text, last_position bigint, last_version bigint, at bigint,
+    claim integer, fingerprint bytea, status smallint, answer bytea
+) LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path FROM CURRENT SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+#variable_conflict use_column
+DECLARE
+    head bigint;
+    newest bigint;
+    clock bigint;
+    moment bigint;
+    bases bigint[];
+    ends bigint[];
+    stale integer[];
+    refused integer[] := '{}';
+    expired boolean;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append_events_v1 needs READ COMMITTED: its checks must see what the lock waited for.'
+            USING ERRCODE = 'invalid_transaction_state';
+    END IF;
+    PERFORM pg_advisory_xact_lock((29815::bigint << 32) + 'events'::regclass::oid::bigint);
+
+    SELECT e.position, e.recorded_at INTO head, newest FROM events e ORDER BY e.position DESC LIMIT 1;
+    head := COALESCE(head, 0);
+    clock := (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint;
+    moment := GREATEST(clock, COALESCE(newest, 0));
+
+    -- Appends with an expected version are stale when their stream is elsewhere,
+    stale := ARRAY(
+        SELECT i.item::integer
+        FROM unnest(item_tenant, item_stream, item_expected) WITH ORDINALITY i (tenant, stream, expected, item)
+        WHERE i.expected IS NOT NULL AND i.expected <> COALESCE((
+            SELECT e.version FROM events e
+            WHERE e.tenant = tenants[i.tenant] AND e.stream = i.stream ORDER BY e.version DESC LIMIT 1), 0));
+    -- those that bring their own versions when one of them is there already.
+    IF array_position(item_expected, NULL) IS NOT NULL THEN
+        stale := stale || ARRAY(
+            SELECT DISTINCT v.item FROM unnest(event_item, event_stream, event_version) v (item, stream, version)
+            WHERE item_expected[v.item] IS NULL AND (
+                SELECT e.position FROM events e
+                WHERE e.tenant = tenants[item_tenant[v.item]] AND e.stream = v.stream AND e.version = v.version
+            ) IS NOT NULL);
+    END IF;
+
+    -- A repeat of the same bytes: its event ids are in the log, in the same places.
+    IF cardinality(stale) > 0 THEN
+        FOR item, last_position, last_version, at IN
+            SELECT v.item, max(s.position), max(s.version), max(s.recorded_at)
+            FROM unnest(event_item, event_stream, event_version, event_ids) v (item, stream, version, id)
+            CROSS JOIN LATERAL (
+                SELECT e.position, e.version, e.recorded_at FROM events e
+                WHERE e.event_id = v.id AND e.tenant = tenants[item_tenant[v.item]]
+                    AND e.stream = v.stream AND e.version = v.version OFFSET 0) s
+            WHERE v.item = ANY (stale)
+            GROUP BY v.item HAVING count(*) = item_events[v.item]
+        LOOP
+            refused := refused || item;
+            outcome := 'already-stored';
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
+    -- Idempotency keys live for a day; a repeated no-op is recognised by its answer, which is made once per request.
+    IF cardinality(key_item) > 0 THEN
+        FOR item, outcome, last_position, last_version, at, fingerprint, status, answer, expired IN
+            SELECT k.item,
+                CASE WHEN item_events[k.item] = 0 AND s.fingerprint = k.fingerprint AND s.answer = k.answer
+                    AND k.answer <> '' THEN 'already-stored' ELSE 'key-used' END,
+                s.position, s.version, s.created_at, s.fingerprint, s.status, s.answer,
+                s.created_at < moment - 86400000000
+            FROM unnest(key_item, key_actor, key_value, key_fingerprint, key_answer)
+                k (item, actor, value, fingerprint, answer)
+            CROSS JOIN LATERAL (
+                SELECT r.position, r.version, r.created_at, r.fingerprint, r.status, r.answer FROM idempotency r
+                WHERE r.key = k.value AND r.actor = k.actor AND r.tenant = tenants[item_tenant[k.item]] OFFSET 0) s
+            WHERE k.item <> ALL (refused)
+        LOOP
+            IF expired THEN
+                DELETE FROM idempotency r USING unnest(key_item, key_actor, key_value) k (item, actor, value)
+                WHERE k.item = append_events_v1.item AND r.key = k.value AND r.actor = k.actor
+                    AND r.tenant = tenants[item_tenant[k.item]];
+                CONTINUE;
+            END IF;
+            refused := refused || item;
+            RETURN NEXT;
+        END LOOP;
+        fingerprint := NULL; status := NULL; answer := NULL;
+    END IF;
+
+    last_position := NULL; last_version := NULL; at := NULL;
+    IF cardinality(subject_item) > 0 THEN
+        FOR item IN
+            SELECT DISTINCT s.item FROM unnest(subject_item, subject_id) s (item, subject)
+            WHERE s.item <> ALL (refused) AND (
+                SELECT r.erased_at FROM erased_subjects r
+                WHERE r.tenant = tenants[item_tenant[s.item]] AND r.subject = s.subject) IS NOT NULL
+        LOOP
+            refused := refused || item;
+            outcome := 'subject-erased';
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
+    FOREACH item IN ARRAY stale LOOP
+        CONTINUE WHEN item = ANY (refused);
+        refused := refused || item;
+        outcome := 'stale';
+        RETURN NEXT;
+    END LOOP;
+
+    -- Claims: 1 takes a free name, 2 gives it up, 3 requires that somebody holds it.
+    IF cardinality(claim_item) > 0 THEN
+        FOR item, claim, outcome IN
+            SELECT DISTINCT ON (c.item) c.item, c.claim::integer,
+                CASE c.action WHEN 1 THEN 'claim-taken' ELSE 'claim-missing' END
+            FROM unnest(claim_item, claim_action, claim_kind, claim_key) WITH ORDINALITY
+                c (item, action, kind, key, claim)
+            LEFT JOIN LATERAL (
+                SELECT r.stream FROM claims r
+                WHERE r.tenant = tenants[item_tenant[c.item]] AND r.kind = c.kind AND r.key = c.key OFFSET 0) h ON true
+            WHERE c.item <> ALL (refused)
+                AND (c.action = 1 AND h.stream <> item_stream[c.item] OR c.action = 3 AND h.stream IS NULL)
+            ORDER BY c.item, c.claim
+        LOOP
+            refused := refused || item;
+            RETURN NEXT;
+        END LOOP;
+        claim := NULL;
+    END IF;
+
+    IF cardinality(track_item) > 0 THEN
+        FOR item IN
+            SELECT t.item FROM unnest(track_item, track_owner, track_name, track_id) t (item, owner, name, id)
+            WHERE t.item <> ALL (refused) AND t.id <= (
+                SELECT r.notification_id FROM tracking r WHERE r.owner = t.owner AND r.application_name = t.name)
+        LOOP
+            refused := refused || item;
+            outcome := 'tracking-behind';
+            RETURN NEXT;
+        END LOOP;
+    END IF;
+
+    -- Without the refused, the others close ranks.
+    IF cardinality(refused) > 0 THEN
+        SELECT array_agg(w.item ORDER BY w.ord), array_agg(w.seq ORDER BY w.ord), array_agg(w.stream ORDER BY w.ord),
+            array_agg(w.version ORDER BY w.ord), array_agg(w.topic ORDER BY w.ord), array_agg(w.format ORDER BY w.ord),
+            array_agg(w.payload ORDER BY w.ord), array_agg(w.metadata ORDER BY w.ord), array_agg(w.id ORDER BY w.ord)
+        INTO event_item, event_seq, event_stream, event_version, event_topic, event_format, event_payload,
+            event_metadata, event_ids
+        FROM (
+            SELECT v.item, v.stream, v.version, v.topic, v.format, v.payload, v.metadata, v.id, v.ord,
+                row_number() OVER (PARTITION BY item_tenant[v.item] ORDER BY v.ord)::integer AS seq
+            FROM unnest(event_item, event_stream, event_version, event_topic, event_format, event_payload,
+                event_metadata, event_ids) WITH ORDINALITY
+                v (item, stream, version, topic, format, payload, metadata, id, ord)
+            WHERE v.item <> ALL (refused)) w;
+    END IF;
+
+    IF cardinality(event_item) > 0 THEN
+        bases := ARRAY(
+            SELECT COALESCE((
+                SELECT e.tenant_seq FROM events e WHERE e.tenant = t.tenant ORDER BY e.tenant_seq DESC LIMIT 1), 0)
+            FROM unnest(tenants) WITH ORDINALITY t (tenant, ord) ORDER BY t.ord);
+        INSERT INTO events (position, tenant_seq, version, recorded_at, event_id, slot, payload_format, leaf_version,
+            tenant, stream, topic, leaf_hash, metadata, payload)
+        SELECT n.position, n.tenant_seq, n.version, moment, n.id, slot_v1(n.stream_hash), n.format, 1,
+            n.tenant, n.stream, n.topic,
+            leaf_hash_v1(n.position, n.tenant, n.tenant_seq, n.stream, n.version, n.topic, n.format, n.id, moment,
+                n.metadata, n.payload),
+            n.metadata, n.payload
+        FROM (
+            SELECT head + v.ord AS position, tenants[item_tenant[v.item]] AS tenant,
+                bases[item_tenant[v.item]] + v.seq AS tenant_seq,
+                sha256(convert_to(tenants[item_tenant[v.item]] || v.stream, 'UTF8')) AS stream_hash,
+                v.stream, v.version, v.topic, v.format, v.payload, v.metadata, v.id
+            FROM unnest(event_item, event_seq, event_stream, event_version, event_topic, event_format, event_payload,
+                event_metadata, event_ids) WITH ORDINALITY
+                v (item, seq, stream, version, topic, format, payload, metadata, id, ord) OFFSET 0) n;
+        PERFORM pg_notify('appended', (head + cardinality(event_item))::text);
+    END IF;
+
+    IF cardinality(key_item) > 0 OR cardinality(claim_item) > 0 OR 0 = ANY (item_events) THEN
+        ends := ARRAY(
+            SELECT CASE n.events WHEN 0 THEN COALESCE((
+                    SELECT e.position FROM events e WHERE e.tenant = tenants[item_tenant[n.item]]
+                        AND e.stream = item_stream[n.item] ORDER BY e.version DESC LIMIT 1), 0)
+                ELSE head + sum(CASE WHEN n.item = ANY (refused) THEN 0 ELSE n.events END) OVER (ORDER BY n.item) END
+            FROM unnest(item_events) WITH ORDINALITY n (events, item) ORDER BY n.item);
+        RETURN QUERY
+            SELECT n.item::integer, 'unchanged', ends[n.item], item_expected[n.item], moment,
+                NULL::integer, NULL::bytea, NULL::smallint, NULL::bytea
+            FROM unnest(item_events) WITH ORDINALITY n (events, item)
+            WHERE n.events = 0 AND n.item <> ALL (refused);
+    END IF;
+
+    IF cardinality(key_item) > 0 THEN
+        INSERT INTO idempotency (created_at, position, version, status, tenant, actor, key, fingerprint, answer)
+        SELECT moment, ends[k.item], item_expected[k.item] + item_events[k.item], k.status,
+            tenants[item_tenant[k.item]], k.actor, k.value, k.fingerprint, k.answer
+        FROM unnest(key_item, key_actor, key_value, key_fingerprint, key_status, key_answer)
+            k (item, actor, value, fingerprint, status, answer)
+        WHERE k.item <> ALL (refused);
+    END IF;
+
+    IF cardinality(claim_item) > 0 THEN
+        DELETE FROM claims r WHERE r.ctid = ANY (ARRAY(
+            SELECT h.place FROM unnest(claim_item, claim_action, claim_kind, claim_key) c (item, action, kind, key)
+            CROSS JOIN LATERAL (
+                SELECT o.ctid AS place FROM claims o
+                WHERE o.tenant = tenants[item_tenant[c.item]] AND o.kind = c.kind AND o.key = c.key
+                    AND o.stream = item_stream[c.item] OFFSET 0) h
+            WHERE c.action = 2 AND c.item <> ALL (refused)));
+        INSERT INTO claims (position, tenant, kind, key, stream)
+        SELECT ends[c.item], tenants[item_tenant[c.item]], c.kind, c.key, item_stream[c.item]
+        FROM unnest(claim_item, claim_action, claim_kind, claim_key) c (item, action, kind, key)
+        WHERE c.action = 1 AND c.item <> ALL (refused) AND (
+            SELECT o.position FROM claims o WHERE o.tenant = tenants[item_tenant[c.item]] AND o.kind = c.kind
+                AND o.key = c.key AND o.stream = item_stream[c.item]) IS NULL;
+    END IF;
+
+    IF cardinality(track_item) > 0 THEN
+        INSERT INTO tracking AS r (notification_id, owner, application_name)
+        SELECT t.id, t.owner, t.name
+        FROM unnest(track_item, track_owner, track_name, track_id) t (item, owner, name, id)
+        WHERE t.item <> ALL (refused)
+        ON CONFLICT ON CONSTRAINT tracking_application DO UPDATE SET notification_id = EXCLUDED.notification_id;
+    END IF;
+
+    -- Item 0 speaks for the batch: where it began, its time, and how far the clock was behind the newest event.
+    item := 0; outcome := 'batch'; last_position := head; last_version := moment - clock; at := moment;
+    RETURN NEXT;
+END $$
+"""
+
+
+def upgrade() -> None:
+    for statement in (SLOT, LEAF_HASH, APPEND):
+        op.execute(statement)
+    op.execute("REVOKE ALL ON FUNCTION append_events_v1 FROM PUBLIC")
