@@ -71,6 +71,6 @@ async def require_database(url: str, check: Check) -> None:
 async def require_redis(client: Redis, url: str) -> None:
     """Raises Unreachable when no Redis answers there."""
     try:
-        await client.execute_command("PING")
+        await client.ping()
     except (RedisError, OSError) as error:
         raise Unreachable(f"Redis at {place_of(url)} cannot be reached: {type(error).__name__}.") from None
