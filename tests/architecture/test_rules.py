@@ -32,13 +32,11 @@ class Plant:
 
     def __init__(self, copy: Path, violation: Path) -> None:
         self.copy, self.violation = copy, violation
-        self.files = [
-            file.relative_to(violation)
-            for file in violation.rglob("*")
-            if file.is_file() and file.name != "expected.txt"
-        ]
+        files = (file for file in violation.rglob("*") if file.is_file())
+        self.files = [file.relative_to(violation) for file in files if file.name != "expected.txt"]
         self.replaced = {file: (copy / file).read_bytes() for file in self.files if (copy / file).exists()}
-        self.made = {folder for file in self.files for folder in file.parents if not (copy / folder).exists()}
+        folders = {folder for file in self.files for folder in file.parents}
+        self.made = [folder for folder in sorted(folders, reverse=True) if not (copy / folder).exists()]
 
     def __enter__(self) -> None:
         for file in self.files:
@@ -48,7 +46,7 @@ class Plant:
     def __exit__(self, *_: object) -> None:
         for file in self.files:
             (self.copy / file).unlink()
-        for folder in sorted(self.made, reverse=True):
+        for folder in self.made:
             shutil.rmtree(self.copy / folder)
         for file, content in self.replaced.items():
             (self.copy / file).write_bytes(content)

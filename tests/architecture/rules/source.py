@@ -42,17 +42,24 @@ def sources(root: Path, packages: tuple[str, ...] = PRODUCT) -> Iterator[Source]
 
 def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
     """Line and value of every string in the code, f-strings with `{}` for what is filled in, but no docstring."""
-    inner = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    inner: set[int] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            inner.update(id(part) for part in node.values)
-            yield node.lineno, "".join(_part(value) for value in node.values)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
-            yield node.lineno, node.value
+        match node:
+            case ast.Expr(value=ast.Constant() as docstring):
+                inner.add(id(docstring))
+            case ast.JoinedStr(values=parts):
+                inner.update(map(id, parts))
+                yield node.lineno, "".join(map(_text, parts))
+            case ast.Constant(value=str(text)) if id(node) not in inner:
+                yield node.lineno, text
 
 
-def _part(value: ast.expr) -> str:
-    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else "{}"
+def _text(part: ast.expr) -> str:
+    match part:
+        case ast.Constant(value=str(text)):
+            return text
+        case _:
+            return "{}"
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
