@@ -94,7 +94,10 @@ class Child:
 
     def exit_code(self) -> int | None:
         """None while it runs, then its exit code, or 128 plus the signal that ended it."""
-        return self._guard.poll()
+        code = self._guard.poll()
+        if code is not None:
+            self._let_go()
+        return code
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end; raises `subprocess.TimeoutExpired`."""

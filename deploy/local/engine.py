@@ -41,9 +41,12 @@ class Engine(ABC):
     def start(self) -> str:
         """Start the server, wait until it answers, and return its URL (with the password of its first user).
 
-        It takes its last port again if that is still free. Whatever an earlier run left behind is recovered from.
-        Raises `EngineUnavailable` with one sentence.
+        One that runs already is left alone; one that ran before takes its port again if that is still free. Whatever
+        an earlier run left behind is recovered from. Raises `EngineUnavailable` with one sentence.
         """
+        if self.pid:
+            return self.url()
+        self.stop()
         identity = lodging.identity_for(lodging.recorded_home(self.folder) / "data")
         try:
             home = lodging.home_of(self.folder, identity)

@@ -9,12 +9,11 @@ import importlib.util
 import platform
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-
-import redis
 
 from deploy.local import lodging
 from deploy.local.child import Identity, as_user
@@ -146,6 +145,9 @@ class EmbeddedValkey(Engine):
         return lodging.runnable(wheel, home, identity)
 
     def _answers(self) -> bool:
-        with suppress(redis.ConnectionError), redis.Redis.from_url(self.url()) as client:
-            return bool(client.ping())
+        """Asked in its own protocol, so that an engine needs nothing but the standard library."""
+        with suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=5) as server:
+            server.sendall(f"AUTH {self._secret()}\r\nPING\r\nQUIT\r\n".encode())
+            with server.makefile("rb") as answer:
+                return answer.read() == b"+OK\r\n+PONG\r\n+OK\r\n"
         return False

@@ -57,7 +57,7 @@ def identity_for(data: Path) -> Identity | None:
     """Whom to run as: oneself, unless one is root; then the owner of existing data, else `NOBODY`."""
     if os.geteuid() != 0:
         return None
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         owner = data.stat()
         if owner.st_uid != 0:
             return Identity(owner.st_uid, owner.st_gid)

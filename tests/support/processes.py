@@ -1,0 +1,86 @@
+"""Looking at real processes: which are left, who may run our code, and waiting with a deadline."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+from deploy.local.child import Identity
+from deploy.local.lodging import NOBODY
+
+ROOT = Path(__file__).parents[2]
+SITE_PACKAGES = Path(psycopg.__file__).parents[1]
+
+
+def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
+    """Look until something holds; fail with a sentence when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"After {seconds:g} s still not: {what}")
+        time.sleep(0.02)
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """The living processes that name a folder in their command line or work inside it."""
+    found = {}
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal() and int(process.name) != os.getpid():
+            with suppress(OSError):
+                line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if line and (str(folder) in line or str(folder) in str((process / "cwd").readlink())):
+                    found[int(process.name)] = line
+    return found
+
+
+def environment() -> dict[str, str]:
+    """Variables with which any interpreter of this version finds our code and its dependencies."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("TWINLOG_")}
+    return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)]), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def interpreter_for(identity: Identity | None) -> str | None:
+    """An interpreter that a user can run our code with; None when the user cannot even read it."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        with suppress(OSError):
+            if run_python(["-c", "import deploy.local.engines"], identity, candidate).returncode == 0:
+                return candidate
+    return None
+
+
+def identities() -> list[Identity | None]:
+    """Ourselves, and as root an ordinary user too where the tree can be read by others."""
+    can_be_nobody = os.geteuid() == 0 and interpreter_for(NOBODY) is not None
+    return [None, NOBODY] if can_be_nobody else [None]
+
+
+def run_python(
+    arguments: Sequence[str], identity: Identity | None = None, interpreter: str = sys.executable
+) -> "subprocess.CompletedProcess[str]":
+    """Run Python as that user and keep what it says."""
+    with start_python(arguments, identity, interpreter) as process:
+        said, complained = process.communicate(timeout=100)
+    return subprocess.CompletedProcess(process.args, process.returncode, said, complained)
+
+
+def start_python(
+    arguments: Sequence[str], identity: Identity | None = None, interpreter: str = sys.executable
+) -> "subprocess.Popen[str]":
+    """Start Python as that user; whoever calls looks after the process."""
+    return subprocess.Popen(
+        [interpreter, *arguments],
+        env=environment(),
+        cwd="/",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        user=identity.uid if identity else None,
+        group=identity.gid if identity else None,
+        extra_groups=[] if identity else None,
+    )
