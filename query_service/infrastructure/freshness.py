@@ -125,6 +125,10 @@ class Freshness:
         self._resolve()
         await self._save(mark)
 
+    def positions_behind(self, projection: str) -> int:
+        """How many published positions a projection has not handled; 0 while the end of the log is not known."""
+        return self.progress.lag(projection) or 0
+
     def seconds_behind(self, projection: str) -> float:
         """Seconds since a projection was last seen complete by this process; 0 while it is."""
         return round(time.monotonic() - self._since(projection), 3) if self.progress.lag(projection) else 0.0

@@ -16,22 +16,17 @@ from query_service.infrastructure.progress import Progress
 from shared_kernel.auth.policy import Columns, ObjectAttributes, PolicyEngine
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import (
-    Forbidden,
     LogEpochChanged,
     NotFound,
     ReadModelBehind,
     ReadModelParked,
-    ServiceUnavailable,
     TwinlogError,
-    Unauthenticated,
-    ValidationFailed,
 )
 from shared_kernel.feature import Permission
 from shared_kernel.messaging.consistency import MalformedConsistencyToken
 from shared_kernel.web.headers import (
     ConsistencyTokenHeader,
     IfNoneMatch,
-    MalformedHeader,
     PreferHeader,
     documented,
     etag,
@@ -133,8 +128,7 @@ def found(row: T | None) -> T:
 
 
 def read_responses(*further: type[TwinlogError], headers: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses=`: what every answer of a read can be, and the headers of a good one."""
-    problems = (Unauthenticated, Forbidden, MalformedHeader, MalformedConsistencyToken, LogEpochChanged)
-    late = (ReadModelBehind, ReadModelParked, ServiceUnavailable)
+    """For a route's `responses=`: what a read can answer besides what any route can, and the headers of a good one."""
+    waiting = (MalformedConsistencyToken, LogEpochChanged, ReadModelBehind, ReadModelParked)
     good: dict[int | str, dict[str, Any]] = {200: {"headers": documented("Preference-Applied", *headers)}}
-    return good | problem_responses(*problems, *late, ValidationFailed, *further)
+    return good | problem_responses(*waiting, *further)

@@ -15,7 +15,7 @@ from shared_kernel.errors import NotFound
 from shared_kernel.web.access import requires
 from shared_kernel.web.headers import IfNoneMatchHeader, etag
 
-router = APIRouter(tags=["accounts"])
+router = APIRouter()
 
 
 @router.get("/v1/me", response_model=MeView, responses=read_responses(NotFound, headers=["ETag"]))

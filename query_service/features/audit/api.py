@@ -16,7 +16,7 @@ from shared_kernel.web.access import requires
 
 MAX_POSITION = 2**63 - 1
 
-router = APIRouter(tags=["audit"])
+router = APIRouter()
 
 
 @router.get("/v1/events", response_model=EventList, responses=read_responses(headers=["Link"]))

@@ -13,7 +13,7 @@ from query_service.infrastructure.reading import ReadingOf, read_responses
 from shared_kernel.auth.principal import Principal
 from shared_kernel.web.access import requires
 
-router = APIRouter(tags=["operations"])
+router = APIRouter()
 
 
 @router.get("/v1/projections", response_model=ProjectionList, responses=read_responses())

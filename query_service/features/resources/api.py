@@ -24,7 +24,7 @@ from shared_kernel.errors import NotFound
 from shared_kernel.web.access import requires
 from shared_kernel.web.headers import IfNoneMatchHeader
 
-router = APIRouter(tags=["resources"])
+router = APIRouter()
 
 
 @router.get("/v1/resources", response_model=ResourceList, responses=read_responses(headers=["Link"]))

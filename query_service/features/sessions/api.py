@@ -13,7 +13,7 @@ from query_service.infrastructure.reading import ReadingOf, read_responses
 from shared_kernel.auth.principal import Principal
 from shared_kernel.web.access import requires
 
-router = APIRouter(tags=["sessions"])
+router = APIRouter()
 
 
 @router.get("/v1/me/sessions", response_model=SessionList, responses=read_responses(headers=["Link"]))

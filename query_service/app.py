@@ -1,0 +1,34 @@
+"""The query API: every feature of this side under one application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from query_service.bootstrap import Services
+from query_service.features import FEATURES
+from shared_kernel.web.application import create_application
+
+DESCRIPTION = (
+    "Answers questions from read models that are projected from the log. Send the `Consistency-Token` of a command's "
+    "answer along to read at least what that command has written."
+)
+
+
+def create_app(services: Services) -> FastAPI:
+    """The application; its lifespan opens and closes the services. Raises StartupRefused for an undeclared route."""
+    return create_application(
+        service="query",
+        title="Twinlog query API",
+        description=DESCRIPTION,
+        features=FEATURES,
+        services=services,
+        lifespan=_lifespan,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    services: Services = app.state.services
+    async with services.running():
+        yield

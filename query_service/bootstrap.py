@@ -1,0 +1,133 @@
+"""The composition root of the query API: settings in, services out, every part replaceable by name.
+
+Tests boot through here too; the projector has a root of its own beside its loop.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+from redis.asyncio import Redis
+
+from query_service.features import FEATURES, PROJECTIONS
+from query_service.infrastructure import schema
+from query_service.infrastructure.audit_log import EventReader
+from query_service.infrastructure.database import Database
+from query_service.infrastructure.freshness import Freshness
+from query_service.infrastructure.gate import QueryGate
+from query_service.infrastructure.health import measure, readiness_of
+from query_service.infrastructure.pagination import Cursors
+from query_service.settings import Settings
+from shared_kernel.auth.jwks import RemoteKeys
+from shared_kernel.auth.policy import PolicyEngine
+from shared_kernel.auth.secrets import derive
+from shared_kernel.auth.tokens import TokenVerifier
+from shared_kernel.clock import Clock, SystemClock
+from shared_kernel.errors import StartupRefused
+from shared_kernel.events.registry import registry
+from shared_kernel.observability import Metrics
+from shared_kernel.privacy.kek import Kek
+from shared_kernel.privacy.payload import PayloadCodec
+from shared_kernel.privacy.vault import KeyVault, Pool
+from shared_kernel.process import require_database, require_redis
+from shared_kernel.settings import secret_bytes
+
+SERVICE = "query"
+REDIS_SECONDS = 2.0
+VAULT_CONNECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the routes of this service can reach, and its life from opening to closing."""
+
+    settings: Settings
+    metrics: Metrics
+    database: Database
+    redis: Redis
+    vault_pool: Pool
+    vault: KeyVault
+    keys: RemoteKeys
+    freshness: Freshness
+    policies: PolicyEngine
+    cursors: Cursors
+    events: EventReader
+    gate: QueryGate
+
+    async def readiness(self) -> Mapping[str, str]:
+        return await readiness_of(self.database, self.freshness, self.keys)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open everything, close it in the reverse order.
+
+        Raises Unreachable when a database or Redis is away, SchemaMismatch when a schema is not this release's.
+        """
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.keys.aclose)
+            stack.push_async_callback(self.redis.aclose)
+            await require_database(self.settings.query_database_url, schema.check)
+            await require_database(self.settings.vault_database_url, _no_check)
+            await require_redis(self.redis, str(self.settings.redis_url))
+            for pool in (self.database.pool, self.vault_pool):
+                stack.push_async_callback(pool.close)
+                await pool.open(wait=True)
+            await self.vault.check()
+            stack.push_async_callback(self.freshness.stop)
+            await self.freshness.start()
+            yield
+
+
+def bootstrap(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    metrics: Metrics | None = None,
+    redis: Redis | None = None,
+    keys: RemoteKeys | None = None,
+    policies: PolicyEngine | None = None,
+) -> Services:
+    """Wire the query service; nothing is connected before `running`. Raises StartupRefused."""
+    metrics = metrics or Metrics(SERVICE)
+    secret = secret_bytes(settings.shared_secret)
+    database = Database(settings.query_database_url)
+    redis = redis or _redis(settings)
+    vault_pool = _vault_pool(settings)
+    vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
+    keys = keys or RemoteKeys(settings.command_url)
+    freshness = Freshness(database, redis, derive(secret, "consistency-token"))
+    policies = policies or PolicyEngine(policy for feature in FEATURES for policy in feature.policies)
+    measure(metrics, freshness, (schema.AUDIT_COPY, *(projection.name for projection in PROJECTIONS)))
+    return Services(
+        settings=settings,
+        metrics=metrics,
+        database=database,
+        redis=redis,
+        vault_pool=vault_pool,
+        vault=vault,
+        keys=keys,
+        freshness=freshness,
+        policies=policies,
+        cursors=Cursors(derive(secret, "cursor")),
+        events=EventReader(PayloadCodec(registry()), vault),
+        gate=QueryGate(keys, TokenVerifier(lambda: keys.keys), policies, clock or SystemClock()),
+    )
+
+
+def _redis(settings: Settings) -> Redis:
+    if settings.redis_url is None:
+        raise StartupRefused("TWINLOG_REDIS_URL is missing.")
+    return Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
+
+
+def _vault_pool(settings: Settings) -> Pool:
+    options: dict[str, Any] = {"autocommit": True, "application_name": "twinlog-query"}
+    return AsyncConnectionPool(
+        settings.vault_database_url, kwargs=options, min_size=1, max_size=VAULT_CONNECTIONS, timeout=5.0, open=False
+    )
+
+
+async def _no_check(_: object) -> None:
+    """The vault checks its own schema, through its pool."""

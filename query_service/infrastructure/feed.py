@@ -1,0 +1,123 @@
+"""The log over HTTP, for whatever the stream cannot serve: a hole, a wiped Redis, a read model built from zero."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx2
+
+from shared_kernel.errors import TwinlogError
+from shared_kernel.events.envelope import StoredRow
+from shared_kernel.messaging.feed import (
+    EPOCH_HEADER,
+    FEED_PATH,
+    HEAD_HEADER,
+    PAGE_LIMIT,
+    PARTITIONS_HEADER,
+    decode,
+)
+
+TIMEOUT = httpx2.Timeout(10.0, pool=None)
+
+
+class FeedUnavailable(TwinlogError):
+    """The command service's feed cannot be read just now."""
+
+    status = 503
+
+
+@dataclass(frozen=True, slots=True)
+class LogFacts:
+    """What the feed says about the log besides its events."""
+
+    epoch: int
+    head: int
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Consecutive events of one partition and the epoch they were read in."""
+
+    epoch: int
+    rows: Sequence[StoredRow]
+
+
+class Feed:
+    """Reads the feed with the query service's credential. Every method raises FeedUnavailable."""
+
+    def __init__(self, command_url: str, credential: bytes) -> None:
+        self._client = httpx2.AsyncClient(
+            base_url=command_url, headers={"Authorization": f"Bearer {credential.hex()}"}, timeout=TIMEOUT
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def facts(self) -> LogFacts:
+        async with self._open({"after": 0, "limit": 1}) as response:
+            await response.aread()
+            return _facts(response)
+
+    async def read(self, partition: int, after: int, upto: int, size: int) -> AsyncGenerator[Stretch]:
+        """All events of the partition in (after, upto], in stretches of at most `size`; constant memory."""
+        while after < upto:
+            limit = min(PAGE_LIMIT, upto - after)  # no more events than positions
+            count = 0
+            async with self._open({"after": after, "partition": partition, "limit": limit}) as response:
+                epoch = _facts(response).epoch
+                async for rows in _stretches(response, upto, size):
+                    yield Stretch(epoch, rows)
+                    after, count = rows[-1].position, count + len(rows)
+            if count < limit:
+                return
+
+    @asynccontextmanager
+    async def _open(self, query: dict[str, int]) -> AsyncIterator[httpx2.Response]:
+        try:
+            async with self._client.stream("GET", FEED_PATH, params=query) as response:
+                if response.status_code != httpx2.codes.OK:
+                    raise FeedUnavailable(f"The feed answers {response.status_code}.")
+                yield response
+        except httpx2.HTTPError as error:
+            raise FeedUnavailable(f"The feed cannot be read ({type(error).__name__}).") from error
+
+
+async def _stretches(response: httpx2.Response, upto: int, size: int) -> AsyncIterator[Sequence[StoredRow]]:
+    rows: list[StoredRow] = []
+    async for line in _lines(response):
+        row = _row(line)
+        if row.position > upto:
+            break
+        rows.append(row)
+        if len(rows) == size:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
+
+
+async def _lines(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """The client's own `aiter_lines` decodes to text first, which costs more than reading the events."""
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line
+    if rest:
+        raise FeedUnavailable("The feed stopped in the middle of a line.")
+
+
+def _row(line: bytes) -> StoredRow:
+    try:
+        return decode(line)
+    except (KeyError, TypeError, ValueError) as error:
+        raise FeedUnavailable("The feed sends lines that are not events; is this the command service?") from error
+
+
+def _facts(response: httpx2.Response) -> LogFacts:
+    try:
+        names = (EPOCH_HEADER, HEAD_HEADER, PARTITIONS_HEADER)
+        return LogFacts(*(int(response.headers[name]) for name in names))
+    except (KeyError, ValueError) as error:
+        raise FeedUnavailable("The feed does not say its epoch; is this the command service?") from error
