@@ -1,6 +1,7 @@
 """Every rule holds in this repository, and every rule has been seen to fail."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,11 +33,9 @@ class Plant:
 
     def __init__(self, copy: Path, violation: Path) -> None:
         self.copy, self.violation = copy, violation
-        files = (file for file in violation.rglob("*") if file.is_file())
-        self.files = [file.relative_to(violation) for file in files if file.name != "expected.txt"]
+        self.files = list(_planted_files(violation))
         self.replaced = {file: (copy / file).read_bytes() for file in self.files if (copy / file).exists()}
-        folders = {folder for file in self.files for folder in file.parents}
-        self.made = [folder for folder in sorted(folders, reverse=True) if not (copy / folder).exists()]
+        self.made = [folder for folder in _folders_of(self.files) if not (copy / folder).exists()]
 
     def __enter__(self) -> None:
         for file in self.files:
@@ -52,9 +51,21 @@ class Plant:
             (self.copy / file).write_bytes(content)
 
 
+def _planted_files(violation: Path) -> Iterator[Path]:
+    for file in violation.rglob("*"):
+        if file.is_file() and file.name != "expected.txt":
+            yield file.relative_to(violation)
+
+
+def _folders_of(files: list[Path]) -> list[Path]:
+    """The innermost first."""
+    return sorted({folder for file in files for folder in file.parents}, reverse=True)
+
+
 @parametrize_rules
 def test_rule_holds_in_this_repository(name: str) -> None:
-    assert [str(finding) for finding in RULES[name](PROJECT)] == []
+    faults = "\n".join(str(finding) for finding in RULES[name](PROJECT))
+    assert not faults, faults
 
 
 @parametrize_rules
