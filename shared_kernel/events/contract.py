@@ -1,9 +1,11 @@
 """The base of every event contract and the marker for personal fields."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,18 @@ class Event(BaseModel):
     @classmethod
     def _marked(cls, *markers: PersonalMarker) -> tuple[str, ...]:
         return tuple(
-            name for name, field in cls.model_fields.items() if any(mark in markers for mark in field.metadata)
+            name for name, field in cls.model_fields.items() if any(mark in markers for mark in _marks_of(field))
         )
 
     @property
     def subject(self) -> str | None:
         """The id of the person the personal fields are about, or None for an event without any."""
         return None if self.SUBJECT is None else str(getattr(self, self.SUBJECT))
+
+
+def _marks_of(field: FieldInfo) -> list[Any]:
+    """What the field is annotated with, itself or, when it may be None, its other type."""
+    types = get_args(field.annotation) if get_origin(field.annotation) in (Union, UnionType) else ()
+    if len(types) == 2 and NoneType in types:
+        return [*field.metadata, *(mark for each in types for mark in getattr(each, "__metadata__", ()))]
+    return field.metadata

@@ -17,6 +17,7 @@ from shared_kernel.privacy.cipher import KEY_BYTES, SubjectKey, Unreadable, bind
 
 _NONCE_BYTES = 12
 _MIN_DISTINCT_BYTES = 8
+_MAX_GENERATION = 2**31 - 1
 _EXPECTED = "base64url of 32 random bytes, or lines `<generation>:<base64url>`"
 
 
@@ -35,6 +36,8 @@ class Kek:
         if self.current_generation not in self.keys:
             raise UnusableKek(f"the key-encryption key has no generation {self.current_generation}")
         for generation, key in self.keys.items():
+            if not 0 < generation <= _MAX_GENERATION:
+                raise UnusableKek("a generation of the key-encryption key is a number from 1")
             if len(key) != KEY_BYTES or len(set(key)) < _MIN_DISTINCT_BYTES:
                 raise UnusableKek(f"generation {generation} of the key-encryption key is not {_EXPECTED}")
 

@@ -5,14 +5,14 @@ Stored form: the event's fields as one JSON object with sorted names. A personal
 lists the fields that are ciphertext, so that a reader can tell them from clear text without knowing the event.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
 
 import orjson
 from pydantic import ValidationError
 
 from shared_kernel.errors import TwinlogError
-from shared_kernel.events.contract import ERASED, Event
+from shared_kernel.events.contract import ERASED, Event, PersonalMarker
 from shared_kernel.events.envelope import JSON, Metadata, Recorded, StoredRow
 from shared_kernel.events.registry import Registry
 from shared_kernel.events.upcasters import UPCASTERS, Data, Upcaster, upcast
@@ -33,14 +33,14 @@ class UnreadablePayload(TwinlogError):
 class PayloadCodec:
     """Encodes and decodes the events of one registry; upcasters lead old topics to the newest on read.
 
-    Raises ValueError when an event class has personal fields but names no subject.
+    Raises ValueError when an event class has personal fields but names no subject, or has them inside other fields.
     """
 
-    def __init__(self, registry: Registry, steps: dict[str, Upcaster] | None = None) -> None:
+    def __init__(self, registry: Registry, steps: Mapping[str, Upcaster] | None = None) -> None:
         self._registry = registry
         self._steps = UPCASTERS if steps is None else steps
         for cls in registry.by_topic.values():
-            _require_subject(cls)
+            _require_sealable(cls)
 
     def encode(self, event: Event, *, tenant: str, stream: str, version: int, key: SubjectKey | None) -> bytes:
         """The bytes to store as version `version` of the stream. Raises KeyNeeded when personal fields lack a key."""
@@ -61,8 +61,10 @@ class PayloadCodec:
         data, sealed = _read(row)
         if not sealed:
             return None
-        cls, data = self._newest(row.topic, data)
-        return None if cls.SUBJECT is None else str(data[cls.SUBJECT])
+        cls, data = self._newest(row, data)
+        if cls.SUBJECT not in data:
+            raise _unreadable(row, "has personal fields, but does not say whose")
+        return str(data[cls.SUBJECT])
 
     def decode(self, row: StoredRow, key: SubjectKey | None) -> Recorded[Event]:
         """The event in its newest version; without a key each personal field is `ERASED`.
@@ -72,7 +74,7 @@ class PayloadCodec:
         data, sealed = _read(row)
         for name in sealed:
             data[name] = ERASED if key is None else _open(key, row, name, data[name])
-        cls, data = self._newest(row.topic, data)
+        cls, data = self._newest(row, data)
         try:
             return Recorded(cls.model_validate(data), row, Metadata.decode(row.metadata))
         except (ValidationError, ValueError):
@@ -96,14 +98,28 @@ class PayloadCodec:
         for topic, cls in self._registry.by_topic.items():
             register(topic, cls)
 
-    def _newest(self, topic: str, data: Data) -> tuple[type[Event], Data]:
-        topic, data = upcast(topic, data, self._steps)
+    def _newest(self, row: StoredRow, data: Data) -> tuple[type[Event], Data]:
+        try:
+            topic, data = upcast(row.topic, data, self._steps)
+        except (KeyError, TypeError, ValueError):
+            raise _unreadable(row, "cannot be led to its newest version") from None
         return self._registry.resolve(topic), data
 
 
-def _require_subject(cls: type[Event]) -> None:
-    if cls.personal_fields() and (cls.SUBJECT is None or cls.SUBJECT not in cls.model_fields):
+def _require_sealable(cls: type[Event]) -> None:
+    sealed = cls.personal_fields()
+    if sealed and (cls.SUBJECT is None or cls.SUBJECT not in cls.model_fields):
         raise ValueError(f"{cls.TOPIC} has personal fields, but SUBJECT names none of its fields")
+    for name, field in cls.model_fields.items():
+        if name not in sealed and _mentions_personal(field.annotation):
+            raise ValueError(f"{cls.TOPIC} hides personal data inside {name!r}; only a whole field can be encrypted")
+
+
+def _mentions_personal(annotation: Any) -> bool:
+    marks = getattr(annotation, "__metadata__", ())
+    return any(isinstance(mark, PersonalMarker) for mark in marks) or any(
+        _mentions_personal(inner) for inner in get_args(annotation)
+    )
 
 
 def _aad(tenant: str, stream: str, version: int, field: str) -> bytes:

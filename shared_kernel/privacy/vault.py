@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import psycopg
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from shared_kernel.errors import SchemaMismatch, ServiceUnavailable, SubjectErased
 from shared_kernel.privacy.cipher import KEY_BYTES, SubjectKey
@@ -130,7 +130,7 @@ class KeyVault:
         try:
             async with self._pool.connection() as connection:
                 return await (await connection.execute(query, params)).fetchall()
-        except (psycopg.OperationalError, PoolTimeout):
+        except psycopg.OperationalError:
             raise _unavailable() from None
 
     async def _insert(self, params: tuple[Any, ...]) -> None:
@@ -141,7 +141,7 @@ class KeyVault:
             if error.diag.constraint_name == ERASED_CONSTRAINT:
                 raise SubjectErased from None
             raise
-        except (psycopg.OperationalError, PoolTimeout):
+        except psycopg.OperationalError:
             raise _unavailable() from None
 
 
