@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from types import MappingProxyType, TracebackType
@@ -37,8 +38,8 @@ DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0
 
 get_logger = structlog.get_logger
 
-request_ids: ContextVar[Mapping[str, str]] = ContextVar("twinlog_request_ids", default=MappingProxyType({}))
-"""What every log line of the request at hand carries; set by whoever receives the request."""
+log_context: ContextVar[Mapping[str, str]] = ContextVar("twinlog_log_context", default=MappingProxyType({}))
+"""Fields that every log line of the work at hand carries, such as the ids of a request; set by whoever begins it."""
 
 M = TypeVar("M", Counter, Gauge, Histogram)
 
@@ -52,14 +53,14 @@ def configure_logging(service: str, level: str = "info", stream: BinaryIO | None
     """
     threshold = _threshold(level)
     out = stream or sys.stderr.buffer
-    shared = _shared_processors(service, with_messages=threshold <= logging.DEBUG)
+    enrich = _enricher(service, with_messages=threshold <= logging.DEBUG)
     structlog.configure(
-        processors=[structlog.stdlib.add_log_level, *shared, _render],
+        processors=[enrich, redact, _render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.BytesLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
-    _route_standard_logging(threshold, shared, out)
+    _route_standard_logging(threshold, enrich, out)
 
 
 def _threshold(level: str) -> int:
@@ -69,34 +70,29 @@ def _threshold(level: str) -> int:
     return threshold
 
 
-def _shared_processors(service: str, *, with_messages: bool) -> list[Processor]:
-    def name_service(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _enricher(service: str, *, with_messages: bool) -> Processor:
+    def enrich(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        event["time"] = datetime.now(UTC)
+        event.setdefault("level", "error" if method == "exception" else method)
         event["service"] = service
+        event.update(log_context.get())
+        if "exc_info" in event:
+            _describe_exception(event, with_messages=with_messages)
         return event
 
-    def describe(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return _describe_exception(event, with_messages=with_messages)
-
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-        name_service,
-        _add_request_ids,
-        describe,
-        redact,
-    ]
+    return enrich
 
 
 def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
 
 
-def _route_standard_logging(threshold: int, shared: Sequence[Processor], out: BinaryIO) -> None:
+def _route_standard_logging(threshold: int, enrich: Processor, out: BinaryIO) -> None:
     handler = _BytesHandler(out)
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name],
-            processors=[ProcessorFormatter.remove_processors_meta, *shared, _render_text],
+            processors=[ProcessorFormatter.remove_processors_meta, enrich, redact, _render_text],
         )
     )
     root = logging.getLogger()
@@ -129,19 +125,19 @@ class _BytesHandler(logging.Handler):
             self.handleError(record)
 
 
-def _add_request_ids(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    event.update(request_ids.get())
-    return event
-
-
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Obscure every field whose name says that it may hold a secret or something about a person."""
+    for key in _sensitive_among(tuple(event)):
+        event[key] = REDACTED
     for key, value in event.items():
-        if _is_sensitive(key):
-            event[key] = REDACTED
-        elif isinstance(value, dict | list | tuple):
+        if isinstance(value, (dict, list, tuple)):
             event[key] = _redacted(value, MAX_NESTING)
     return event
+
+
+@lru_cache(maxsize=1024)
+def _sensitive_among(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if _is_sensitive(key))
 
 
 def _redacted(value: Any, depth: int) -> Any:
@@ -160,12 +156,11 @@ def _is_sensitive(key: str) -> bool:
     return not SENSITIVE.isdisjoint(re.split(r"[^a-z0-9]+", words))
 
 
-def _describe_exception(event: EventDict, *, with_messages: bool) -> EventDict:
-    given = event.pop("exc_info", None)
+def _describe_exception(event: EventDict, *, with_messages: bool) -> None:
+    given = event.pop("exc_info")
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
         event["exception"] = [_one_exception(each, with_messages=with_messages) for each in _chain(error)]
-    return event
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from copy import copy
 from importlib.metadata import version
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from starlette.requests import Request
 from shared_kernel.feature import Feature
 from shared_kernel.observability import Metrics
 from shared_kernel.web.answers import Answers
+from shared_kernel.web.dispatch import StraightToRoute
 from shared_kernel.web.documentation import documentation_routes
 from shared_kernel.web.edge import Edge
 from shared_kernel.web.openapi import document
@@ -58,9 +60,9 @@ def create_application(
     app = _bare(title, services, lifespan, description)
     for feature in features:
         for router in feature.routers:
-            app.include_router(router, tags=[feature.name])
+            _mount(app, router, feature.name)
     for router in routers:
-        app.include_router(router)
+        _mount(app, router, service)
     catalogue = Catalogue((*(feature.translations for feature in features), *translations))
     app.router.routes.extend(documentation_routes(app, catalogue))
     return _finished(
@@ -116,10 +118,20 @@ def _finished(
 ) -> FastAPI:
     measured = metrics or getattr(app.state.services, "metrics", None) or Metrics(service)
     app.state.metrics = measured
+    app.router.middleware_stack = StraightToRoute(app.router.middleware_stack)
     app.router.routes.extend(probe_routes(app.state.services, measured, scrape_token))
     app.add_middleware(Edge, owner=app, answers=Answers(catalogue), metrics=measured, max_body_bytes=max_body_bytes)
     refuse_undeclared_routes(app)
     return app
+
+
+def _mount(app: FastAPI, router: APIRouter, tag: str) -> None:
+    # Not include_router: each included router is matched twice per request, and route by route.
+    for route in router.routes:
+        mounted = copy(route)
+        if isinstance(mounted, APIRoute) and not mounted.tags:
+            mounted.tags = [tag]
+        app.router.routes.append(mounted)
 
 
 def _operation_id(route: APIRoute) -> str:

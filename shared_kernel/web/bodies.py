@@ -76,13 +76,7 @@ def strict_json(body: bytes) -> Any:
     64 bits, NUL characters, lone surrogates, and more than 32 levels of nesting.
     """
     try:
-        value = json.loads(
-            body.decode(),
-            object_pairs_hook=_object,
-            parse_constant=_refuse_number,
-            parse_float=_finite,
-            parse_int=_bounded,
-        )
+        value = _DECODER.decode(body.decode())
     except RecursionError:
         raise _too_deep() from None
     except ValueError:
@@ -129,6 +123,11 @@ def _bounded(text: str) -> int:
     return value if -_INT64 <= value < _INT64 else _refuse_number(text)
 
 
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_refuse_number, parse_float=_finite, parse_int=_bounded
+)
+
+
 def _inspect(value: Any) -> None:
     # Iterative on purpose: what is nested too deeply must not be met with recursion.
     pending = [(value, 1)]
@@ -168,20 +167,32 @@ def _announced(length: bytes) -> int:
 
 
 async def _read(receive: Receive, limit: int) -> bytes:
-    received = bytearray()
+    # Nearly every body is here with its head; the server's protocol sees to it that the first part comes at all.
+    body, more = await _next_part(receive)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return await _rest(bytearray(body), receive, limit) if more else body
+
+
+async def _rest(received: bytearray, receive: Receive, limit: int) -> bytes:
     try:
         async with asyncio.timeout(READ_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                received += message.get("body", b"")
+            more = True
+            while more:
+                part, more = await _next_part(receive)
+                received += part
                 if len(received) > limit:
                     raise _too_large(limit)
-                if not message.get("more_body", False):
-                    return bytes(received)
     except TimeoutError:
         raise RequestTimeout from None
+    return bytes(received)
+
+
+async def _next_part(receive: Receive) -> tuple[bytes, bool]:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import uuid_utils
 
-from shared_kernel.observability import request_ids
+from shared_kernel.observability import log_context
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._:/+=~-]{1,128}", re.ASCII)
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
@@ -84,13 +84,13 @@ def enter(context: RequestContext) -> Entered:
         "correlation_id": context.correlation_id,
         "trace_id": context.trace_id,
     }
-    return _active.set(context), request_ids.set(ids)
+    return _active.set(context), log_context.set(ids)
 
 
 def leave(entered: Entered) -> None:
     """Undo `enter`."""
     _active.reset(entered[0])
-    request_ids.reset(entered[1])
+    log_context.reset(entered[1])
 
 
 def _continued(traceparent: str | None) -> tuple[str, str] | None:

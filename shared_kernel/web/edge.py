@@ -16,6 +16,7 @@ from shared_kernel.observability import Metrics, get_logger
 from shared_kernel.web.answers import Answers, escaped
 from shared_kernel.web.bodies import admit_body
 from shared_kernel.web.context import RequestContext, enter, is_correlation_id, leave, new_context
+from shared_kernel.web.dispatch import ROUTE_KEY
 from shared_kernel.web.headers import MalformedHeader
 from shared_kernel.web.problems import HeaderFieldsTooLarge, UnknownParameter
 from shared_kernel.web.routes import Manners, RouteTable, refuse_undeclared_routes
@@ -88,6 +89,7 @@ class Edge:
         context, fault = _context_of(headers)
         exchange = Exchange(send, _fixed_headers(context, scope["scheme"]))
         manners = self._table.find(scope["method"], scope["path"])
+        scope[ROUTE_KEY] = manners and manners.route
         entered = enter(context)
         try:
             await self._app(scope, await _admit(scope, headers, manners, receive, fault), exchange.send)

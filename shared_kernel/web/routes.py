@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from fastapi import FastAPI, params
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
+from starlette.routing import BaseRoute
 
 from shared_kernel.errors import StartupRefused
 from shared_kernel.feature import Permission
@@ -50,6 +51,8 @@ class Manners:
     media_types: tuple[str, ...]
     max_body_bytes: int
     permission: Permission | None
+    route: BaseRoute | None = None
+    """The route itself, when a request may be taken to it without asking the router."""
 
     @property
     def quiet(self) -> bool:
@@ -65,9 +68,16 @@ class RouteTable:
     """Finds the manners of the route that will answer a request, by the rules of the router: first match wins."""
 
     def __init__(self, app: FastAPI, max_body_bytes: int) -> None:
+        own = {id(route) for route in app.routes}
         self._rows = [
-            (set(route.methods or ()), route.path_regex, _open_ended(route), manners_of(route, max_body_bytes))
-            for route in _routes(app)
+            (
+                set(each.methods or ()),
+                each.path_regex,
+                _open_ended(each),
+                # A route inside an included router needs what that router adds on the way.
+                replace(manners_of(each, max_body_bytes), route=each.route if id(each.route) in own else None),
+            )
+            for each in _routes(app)
         ]
         self._likely: dict[tuple[str, int], list[tuple[re.Pattern[str], Manners]]] = {}
 
@@ -126,7 +136,7 @@ def refuse_undeclared_routes(app: FastAPI) -> None:
     for route in _routes(app):
         if getattr(route, "dependant", None) is None:
             continue
-        other = names.setdefault(str(route.unique_id), _title(route))
+        other = names.setdefault(str(route.name), _title(route))
         if other != _title(route):
             faults.append(f"{_title(route)}: the function name {route.name} is already used by {other}")
     if faults:
