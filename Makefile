@@ -33,7 +33,7 @@ reset: install ## stop them and delete their data
 test: install ## run all tests against real PostgreSQL and Valkey, in random order
 	@rm -f .coverage .coverage.*
 	$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m "not long" --cov --cov-report= $(ARGS)
-	@$(BIN)/coverage report --format=total | sed 's/.*/Coverage: &%/'
+	@$(BIN)/python -m tests.architecture.coverage_gate
 
 lint: install ## ruff, mypy --strict, import rules, architecture tests
 	@$(MAKE) --no-print-directory --keep-going $(PARALLEL) lint-types lint-style lint-imports lint-architecture

@@ -9,22 +9,13 @@ from command_service.infrastructure import schema as command_schema
 from command_service.infrastructure import vault_schema
 from deploy.local.environment import Environments
 from query_service.infrastructure import schema as query_schema
-
-
-class Unreachable(Exception):
-    """Something that is needed cannot be reached."""
+from shared_kernel.process import Unreachable, place_of
 
 
 def role_of(url: str | None) -> str | None:
     """The user in a database URL."""
     name = urlsplit(url).username if url else None
     return unquote(name) if name else None
-
-
-def place_of(url: str) -> str:
-    """A URL as it may be shown: without its user and password."""
-    parts = urlsplit(url)
-    return f"{parts.hostname or 'localhost'}:{parts.port or ''}{parts.path}"
 
 
 def migrate(variables: Environments) -> list[str]:

@@ -1,15 +1,22 @@
 """Fixtures every test can ask for: real engines, one set per test process, and databases that are a test's own."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 import redis
 
 from deploy.local.databases import COMMAND, QUERY, VAULT
-from tests.support.cluster import Cluster, Database, Vault, running_cluster, running_valkey
+from tests.support.cluster import ENGINES, Cluster, Database, Vault, running_cluster, running_valkey
 
 REAL_ENGINES = {"cluster", "valkey_url"}
 REAL_PROCESSES = {"stack"}
+
+
+def pytest_configure() -> None:
+    """No test meets a setting of the shell that it is started from."""
+    for name in [name for name in os.environ if name.startswith("TWINLOG_") and name != ENGINES]:
+        del os.environ[name]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,8 +8,8 @@ import psycopg
 
 from deploy.containers.prepare import prepare
 from deploy.containers.secrets import make_secrets
-from deploy.migrate import Unreachable
 from shared_kernel.errors import SchemaMismatch
+from shared_kernel.process import Unreachable
 
 BASE = Path("/run/twinlog")
 HEALTH_SECONDS = 4

@@ -8,7 +8,8 @@ import psycopg
 from deploy.containers.secrets import POSTGRES, SUPERUSER
 from deploy.local.databases import PLANS, ROLES, ensure_database, ensure_roles
 from deploy.local.environment import Environments, Variables
-from deploy.migrate import Unreachable, migrate
+from deploy.migrate import migrate
+from shared_kernel.process import Unreachable
 
 
 def prepare(base: Path) -> list[str]:

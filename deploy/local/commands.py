@@ -20,12 +20,9 @@ from deploy.local.environment import Environments
 from deploy.local.lodging import EngineUnavailable
 from deploy.local.processes import ProcessFailed
 from deploy.local.supervisor import running_stack
-from deploy.migrate import Unreachable
 from deploy.migrate import migrate as migrate_databases
 from shared_kernel.errors import SchemaMismatch, StartupRefused
-
-WRONG_USE = 2
-OUT_OF_REACH = 3
+from shared_kernel.process import EXIT_REFUSED, EXIT_UNREACHABLE, Unreachable
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Data folder of the stack; TWINLOG_DATA or .twinlog when left out.")
@@ -61,14 +58,14 @@ def sentences() -> Iterator[None]:
     """Turn what can go wrong into one sentence and an exit code."""
     try:
         yield
-    except (FolderRefused, SchemaMismatch, StartupRefused) as error:
-        _end(str(error), WRONG_USE)
     except (EngineUnavailable, Unreachable) as error:
-        _end(str(error), OUT_OF_REACH)
+        _end(str(error), EXIT_UNREACHABLE)
+    except (FolderRefused, SchemaMismatch, StartupRefused) as error:
+        _end(str(error), EXIT_REFUSED)
     except psycopg.Error as error:
-        _end(f"A database refused: {str(error).strip().splitlines()[0]}", OUT_OF_REACH)
+        _end(f"A database refused: {str(error).strip().splitlines()[0]}", EXIT_UNREACHABLE)
     except ProcessFailed as error:
-        _end(str(error), error.exit_code if error.exit_code in {WRONG_USE, OUT_OF_REACH} else OUT_OF_REACH)
+        _end(str(error), error.exit_code if error.exit_code in {EXIT_REFUSED, EXIT_UNREACHABLE} else EXIT_UNREACHABLE)
 
 
 def _end(sentence: str, code: int) -> NoReturn:

@@ -16,7 +16,8 @@ from deploy.local.engine import Engine
 from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
 from deploy.local.environment import Environments, Variables
 from deploy.local.processes import Process, ProcessFailed, ProcessGroup
-from deploy.migrate import Unreachable, migrate, place_of
+from deploy.migrate import migrate
+from shared_kernel.process import Unreachable, place_of
 
 DEFAULT_PORTS = {"command": 8001, "query": 8002, "relay": 8003, "projector": 8004}
 MODULES = {

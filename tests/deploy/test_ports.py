@@ -6,8 +6,6 @@ import pytest
 
 from deploy.local.ports import LOOPBACK, choose, free_port, is_free
 
-pytestmark = pytest.mark.integration
-
 
 def test_a_taken_port_is_replaced_by_the_next_free_one_and_said_aloud() -> None:
     said: list[str] = []

@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,9 +24,12 @@ from deploy.local.databases import (
     restrict,
     url_for,
 )
+from deploy.local.engine import Engine
 from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
 
 PASSWORD = "for-tests-only"
+ENGINES = "TWINLOG_TEST_ENGINES"
+"""The variable that chooses where engines come from: `containers`, or else the wheels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +126,43 @@ def engine_folder() -> Iterator[Path]:
 
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """A fast server: its data need not survive a crash of the machine."""
-    with engine_folder() as folder:
-        engine = EmbeddedPostgres(folder / "postgres", durable=False)
-        try:
-            yield Cluster(engine.start())
-        finally:
-            engine.stop()
+    """The server that tests share; its data need not survive a crash of the machine."""
+    with _postgres_container() if _wants_containers() else _embedded(EmbeddedPostgres) as url:
+        yield Cluster(url)
 
 
 @contextmanager
 def running_valkey() -> Iterator[str]:
     """A server that forgets; yields its URL."""
+    with _redis_container() if _wants_containers() else _embedded(EmbeddedValkey) as url:
+        yield url
+
+
+@contextmanager
+def _embedded(kind: type[Engine]) -> Iterator[str]:
     with engine_folder() as folder:
-        engine = EmbeddedValkey(folder / "valkey", durable=False)
+        engine = kind(folder / "engine", durable=False)
         try:
             yield engine.start()
         finally:
             engine.stop()
+
+
+def _wants_containers() -> bool:
+    return os.environ.get(ENGINES) == "containers"
+
+
+@contextmanager
+def _postgres_container() -> Iterator[str]:
+    from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 - looks for Docker when imported
+
+    with PostgresContainer("postgres:17", username="postgres", password=PASSWORD, dbname="postgres", driver=None) as it:
+        yield it.get_connection_url()
+
+
+@contextmanager
+def _redis_container() -> Iterator[str]:
+    from testcontainers.community.redis import RedisContainer  # noqa: PLC0415 - looks for Docker when imported
+
+    with RedisContainer("redis:8", password=PASSWORD) as it:
+        yield f"redis://:{PASSWORD}@{it.get_container_host_ip()}:{it.get_exposed_port(6379)}/0"
