@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import threading
@@ -26,7 +27,11 @@ GRACE_SECONDS = 10
 HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive."""
 
+SILENCE_SECONDS = 30.0
+"""How long a body may pause while it arrives."""
+
 BACKLOG = 2048
+GC_THRESHOLD = 20_000
 
 T = TypeVar("T")
 _log = get_logger("twinlog.server")
@@ -36,49 +41,74 @@ class PortInUse(StartupRefused):
     """Another program already listens on this address."""
 
 
-class BoundedHeads(HttpToolsProtocol):
-    """uvicorn's protocol, which would gather the head of a request for ever, with a limit on its size and time."""
+class PunctualProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which would wait and gather for ever, with a limit on the size of heads and on silence."""
 
     _head_bytes = 0
-    _head_timer: asyncio.TimerHandle | None = None
     _in_head = False
+    _incomplete = False
+    _timer: asyncio.TimerHandle | None = None
 
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._in_head = self._incomplete = True
         self._head_bytes = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._head_ended()
+        self._in_head = False
+        self._cancel_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._incomplete = False
+        self._cancel_timer()
+        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if not self._incomplete:
+            return
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > 2 * MAX_HEADER_BYTES:
                 self._give_up(HeaderFieldsTooLarge)
-            elif self._head_timer is None:
-                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up, RequestTimeout)
+            elif self._timer is None:
+                # Set once per head: a head that trickles in gets no more time.
+                self._timer = self.loop.call_later(HEAD_SECONDS, self._too_late)
+        else:
+            self._cancel_timer()
+            self._timer = self.loop.call_later(SILENCE_SECONDS, self._too_late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_ended()
+        self._incomplete = False
+        self._cancel_timer()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is replaced by a problem
         self._give_up(BadRequest)
 
-    def _head_ended(self) -> None:
-        self._in_head = False
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
+    def _too_late(self) -> None:
+        self._timer = None
+        if self.flow.read_paused:
+            # The silence is ours: the application has not yet taken what already came.
+            self._timer = self.loop.call_later(SILENCE_SECONDS, self._too_late)
+        else:
+            self._give_up(RequestTimeout)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _give_up(self, problem: type[TwinlogError]) -> None:
-        self._head_ended()
-        if not self.transport.is_closing():
+        self._incomplete = False
+        self._cancel_timer()
+        if self.transport.is_closing():
+            return
+        cycle = getattr(self, "cycle", None)
+        if cycle is None or not cycle.response_started or cycle.response_complete:
             self.transport.write(_final_answer(problem))
-            self.transport.close()
+        self.transport.close()
 
 
 def _final_answer(problem: type[TwinlogError]) -> bytes:
@@ -126,7 +156,7 @@ async def serve(
     listener = listen(host, port)
     config = uvicorn.Config(
         app,
-        http=BoundedHeads,
+        http=PunctualProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -180,5 +210,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a process's main coroutine on uvloop."""
+    """Run a process's main coroutine on uvloop, with garbage collection as a server needs it."""
+    # What is imported by now lives as long as the process; looking through it again and again costs every request.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 50, 50)
     return uvloop.run(main)
