@@ -5,6 +5,7 @@ from operator import attrgetter
 from typing import Any
 
 import orjson
+import psycopg
 from psycopg import AsyncConnection, sql
 
 from query_service.projector.batch import NotTheLog, Slice
@@ -46,7 +47,11 @@ async def copy(connection: AsyncConnection[Any], slices: Sequence[Slice]) -> Non
     epochs = [events.epoch for events in slices for _ in events.rows]
     fields = [list(column) for column in zip(*map(_VALUES, rows), strict=True)]
     actors, correlations = zip(*map(_who, rows), strict=True)
-    cursor = await connection.execute(_COPY, [epochs, *fields, list(actors), list(correlations)], binary=True)
+    try:
+        cursor = await connection.execute(_COPY, [epochs, *fields, list(actors), list(correlations)], binary=True)
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        name = error.diag.constraint_name or type(error).__name__
+        raise NotTheLog(f"The audit copy refuses what has just arrived ({name}).") from error
     if cursor.rowcount < len(rows):
         await _require_same(connection, rows)
 

@@ -1,0 +1,52 @@
+"""A look at the books once a second: where every live projection stands."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+from psycopg.rows import class_row
+
+from query_service.projector.checkpoints import LOG, Unit
+
+Connection = AsyncConnection[Any]
+
+_STANDING = sql.SQL("""
+    SELECT c.projection, c.partition, c.position, a.recorded_at
+      FROM public.checkpoints AS c
+      JOIN public.projections AS p ON p.name = c.projection AND p.active = c.generation
+      LEFT JOIN public.audit_events AS a ON a.position = c.position
+     WHERE c.partition = ANY(%s) ORDER BY c.projection, c.partition
+""")
+_LAGGING = sql.SQL("""
+    SELECT c.projection, c.generation, c.partition
+      FROM public.checkpoints AS c
+      JOIN public.checkpoints AS gate
+        ON gate.projection = %s AND gate.generation = %s AND gate.partition = c.partition
+     WHERE c.partition = ANY(%s) AND c.projection = ANY(%s) AND c.position < gate.position
+     ORDER BY c.projection, c.generation, c.partition
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a live projection is in a partition, and when the event there was recorded (microseconds)."""
+
+    projection: str
+    partition: int
+    position: int
+    recorded_at: int | None
+
+
+async def standing(connection: Connection, partitions: Sequence[int]) -> Sequence[Standing]:
+    async with connection.cursor(row_factory=class_row(Standing)) as cursor:
+        await cursor.execute(_STANDING, (list(partitions),))
+        return await cursor.fetchall()
+
+
+async def lagging(
+    connection: Connection, partitions: Sequence[int], projections: Sequence[str]
+) -> Sequence[tuple[Unit, int]]:
+    """Units that are behind the audit copy, and in which partition."""
+    cursor = await connection.execute(_LAGGING, (LOG.projection, LOG.generation, list(partitions), list(projections)))
+    return [(Unit(name, generation), partition) for name, generation, partition in await cursor.fetchall()]

@@ -1,0 +1,84 @@
+"""Who works on which partition: advisory locks, so that processes share the work without knowing of each other.
+
+Every process holds one membership lock and as many partition locks as is its fair share. Locks end with the session,
+so the partitions of a process that dies are free at once. They only avoid wasted work: safety is the checkpoint.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+
+MEMBERSHIP = 0x7477_0001
+PARTITION = 0x7477_0002
+CATCHING_UP = 0x7477_0003
+"""First halves of advisory lock keys ("tw" and a serial number); the second half is the number in question."""
+
+MOST_MEMBERS = 256
+
+# A process whose host vanishes must not keep its locks until the server's own TCP patience (hours) ends.
+KEEPALIVE = "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c statement_timeout=10s"
+
+_TRY = sql.SQL("SELECT pg_try_advisory_lock(%s, %s)")
+_RELEASE = sql.SQL("SELECT pg_advisory_unlock(%s, %s)")
+_TAKEN = sql.SQL("""
+    SELECT l.objid::bigint FROM pg_catalog.pg_locks AS l
+      JOIN pg_catalog.pg_database AS d ON d.oid = l.database AND d.datname = current_database()
+     WHERE l.locktype = 'advisory' AND l.classid = %s::bigint::oid AND l.objsubid = 2 AND l.granted
+""")
+
+
+async def connect(url: str) -> AsyncConnection[Any]:
+    """A connection of its own, never a pooled one: locks belong to the session."""
+    return await AsyncConnection.connect(
+        url, autocommit=True, options=KEEPALIVE, application_name="twinlog-projector-leases", connect_timeout=10
+    )
+
+
+async def try_lock(connection: AsyncConnection[Any], kind: int, number: int) -> bool:
+    """Whether this session now holds the lock."""
+    cursor = await connection.execute(_TRY, (kind, number))
+    return await cursor.fetchone() == (True,)
+
+
+async def release(connection: AsyncConnection[Any], kind: int, number: int) -> None:
+    await connection.execute(_RELEASE, (kind, number))
+
+
+class Leases:
+    """The partitions that this session works on; `held` changes only in `rebalance`, between two batches."""
+
+    def __init__(self, connection: AsyncConnection[Any], partitions: int) -> None:
+        self._connection = connection
+        self._partitions = partitions
+        self._member: int | None = None
+        self.held: set[int] = set()
+
+    async def rebalance(self) -> None:
+        """Give up what is more than a fair share, take free partitions up to it. Raises psycopg.Error."""
+        if self._member is None:
+            await self._join()
+        members = max(1, len(await self._taken(MEMBERSHIP)))
+        share = -(-self._partitions // members)
+        for partition in sorted(self.held)[share:]:
+            await release(self._connection, PARTITION, partition)
+            self.held.discard(partition)
+        await self._take(share)
+
+    async def _take(self, share: int) -> None:
+        for partition in range(self._partitions):
+            if len(self.held) >= share:
+                return
+            if partition not in self.held and await try_lock(self._connection, PARTITION, partition):
+                self.held.add(partition)
+
+    async def _join(self) -> None:
+        taken = await self._taken(MEMBERSHIP)
+        for number in range(MOST_MEMBERS):
+            if number not in taken and await try_lock(self._connection, MEMBERSHIP, number):
+                self._member = number
+                return
+
+    async def _taken(self, kind: int) -> Sequence[int]:
+        cursor = await self._connection.execute(_TAKEN, (kind,))
+        return [number for (number,) in await cursor.fetchall()]

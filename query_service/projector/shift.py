@@ -1,0 +1,185 @@
+"""The loop of one process while all it needs is there: read, apply, move on; share partitions; look at the books."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+from redis.asyncio import Redis
+
+from query_service.infrastructure.feed import Feed
+from query_service.infrastructure.projection import Projection
+from query_service.projector import census, checkpoints, generations, parking
+from query_service.projector.batch import Slice
+from query_service.projector.catch_up import CatchingUp, claimed
+from query_service.projector.checkpoints import LOG, Fenced, Unit
+from query_service.projector.engine import Applied, Engine
+from query_service.projector.leases import Leases
+from query_service.projector.source import Cursor, Source
+from query_service.projector.status import Status
+from shared_kernel.errors import ServiceUnavailable, TwinlogError
+from shared_kernel.messaging.backoff import pause
+from shared_kernel.observability import get_logger
+from shared_kernel.privacy.cipher import Unreadable
+
+CHECKPOINTS_KEY = "projector:checkpoints"
+PATIENCE = 0.25
+"""Seconds to wait for events before looking around."""
+
+LOOK_AROUND_EVERY = 1.0
+TRY_AGAIN_AFTER = 5.0
+"""Seconds until a partition that was halted is tried again: an operator may have put things right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the projector works with."""
+
+    pool: AsyncConnectionPool[AsyncConnection[Any]]
+    redis: Redis
+    feed: Feed
+    projections: Sequence[Projection]
+    status: Status
+    stop: asyncio.Event
+
+
+class Shift:
+    """One stretch of work; `step` raises psycopg.Error and redis.RedisError when something goes away."""
+
+    def __init__(self, tools: Tools, engine: Engine, leases: Leases) -> None:
+        self._tools = tools
+        self._status = tools.status
+        self._engine = engine
+        self._leases = leases
+        self._source = Source(tools.redis, tools.feed)
+        self._cursors: dict[int, Cursor] = {}
+        self._halted: dict[int, tuple[str, float]] = {}
+        self._news: dict[Any, Any] = {}
+        self._look_around_at = 0.0
+        self._catching_up: asyncio.Task[None] | None = None
+
+    async def step(self) -> None:
+        """Handle what is there, or wait for it a moment."""
+        if time.monotonic() >= self._look_around_at:
+            await self._look_around()
+            self._look_around_at = time.monotonic() + LOOK_AROUND_EVERY
+        cursors = [cursor for partition, cursor in self._cursors.items() if partition not in self._halted]
+        reading = await self._source.read(cursors, PATIENCE)
+        self._status.report("redis", "")
+        self._status.marked(reading.mark)
+        self._status.report("feed", reading.feed_trouble)
+        for partition, reason in reading.halted.items():
+            self._halt(partition, reason)
+        if reading.slices:
+            await self._apply(reading.slices)
+        elif reading.feed_trouble or not cursors:
+            await pause(self._tools.stop, PATIENCE)
+
+    async def end(self) -> None:
+        """Nothing of ours goes on afterwards."""
+        if self._catching_up:
+            self._catching_up.cancel()
+            await asyncio.gather(self._catching_up, return_exceptions=True)
+
+    async def _apply(self, slices: Sequence[Slice]) -> None:
+        try:
+            async with self._tools.pool.connection() as connection:
+                applied = await self._engine.apply(connection, slices)
+        except Fenced:
+            self._status.fenced.inc()
+            await self._reload([events.partition for events in slices])
+        except (ServiceUnavailable, Unreadable) as error:
+            self._status.report("vault", str(error))
+            await pause(self._tools.stop, 1.0)
+        except TwinlogError as error:
+            await self._apply_apart(slices, error)
+        else:
+            self._status.report("vault", "")
+            await self._applied(slices, applied)
+
+    async def _apply_apart(self, slices: Sequence[Slice], error: TwinlogError) -> None:
+        """One partition's trouble is not the others'."""
+        if len(slices) == 1:
+            self._halt(slices[0].partition, error.detail)
+            return
+        for events in slices:
+            await self._apply([events])
+
+    async def _applied(self, slices: Sequence[Slice], applied: Applied) -> None:
+        ends = {events.partition: Cursor(events.partition, events.epoch, events.upto) for events in slices}
+        self._cursors |= ends
+        self._status.batches.inc()
+        self._status.handled.inc(sum(len(events.rows) for events in slices))
+        for unit, event in applied.parked:
+            self._status.parked(unit.projection, event)
+        for unit, partitions in applied.members.items():
+            for partition in partitions:
+                cursor = ends[partition]
+                self._news[f"{unit}/{partition}"] = f"{cursor.epoch}-{cursor.position}"
+
+    def _halt(self, partition: int, reason: str) -> None:
+        self._halted[partition] = (reason, time.monotonic() + TRY_AGAIN_AFTER)
+        self._say_halted()
+
+    def _say_halted(self) -> None:
+        reasons = sorted({reason for reason, _ in self._halted.values()})
+        numbers = ", ".join(str(partition) for partition in sorted(self._halted))
+        self._status.report("partitions", f"Partition {numbers} stands still: {' '.join(reasons)}" if reasons else "")
+
+    async def _look_around(self) -> None:
+        """Everything that need not happen with each batch."""
+        await self._leases.rebalance()
+        held = self._leases.held
+        self._status.partitions.set(len(held))
+        for partition in self._cursors.keys() - held:
+            del self._cursors[partition]
+        now = time.monotonic()
+        due = {partition for partition, (_, until) in self._halted.items() if until <= now or partition not in held}
+        await self._reload([*(held - self._cursors.keys()), *(due & held)])
+        self._halted = {partition: halt for partition, halt in self._halted.items() if partition not in due}
+        await self._publish_checkpoints()
+        await self._take_census()
+        self._status.report("database", "")
+
+    async def _reload(self, partitions: Sequence[int]) -> None:
+        if not partitions:
+            return
+        async with self._tools.pool.connection() as connection:
+            for found in await checkpoints.read(connection, partitions):
+                if found.unit == LOG and found.partition in self._leases.held:
+                    self._cursors[found.partition] = Cursor(found.partition, found.epoch, found.position)
+
+    async def _publish_checkpoints(self) -> None:
+        """For operators and for trimming; nothing that we do depends on it."""
+        if self._news:
+            await self._tools.redis.hset(CHECKPOINTS_KEY, mapping=self._news)
+            self._news.clear()
+
+    async def _take_census(self) -> None:
+        held, names = sorted(self._leases.held), [projection.name for projection in self._tools.projections]
+        async with self._tools.pool.connection() as connection:
+            self._status.lags(await census.standing(connection, held))
+            self._status.parked_streams(await parking.streams(connection), names)
+            lagging = await census.lagging(connection, held, names)
+            known = await generations.registered(connection)
+        sentences = list(generations.outdated(self._tools.projections, known))
+        late = sorted({unit.projection for unit, _ in lagging if known[unit.projection].live == unit})
+        sentences += [f"{name} is catching up with the log" for name in late]
+        self._status.report("projections", "; ".join(sentences))
+        if lagging and (self._catching_up is None or self._catching_up.done()):
+            self._catching_up = asyncio.create_task(self._catch_up(lagging))
+
+    async def _catch_up(self, lagging: Sequence[tuple[Unit, int]]) -> None:
+        """What lags and nobody else brings forward; whatever goes wrong, the next look finds it again."""
+        catching_up = CatchingUp(self._engine, self._tools.feed)
+        try:
+            async with self._tools.pool.connection() as connection:
+                for unit, partition in lagging:
+                    async with claimed(connection, unit) as mine:
+                        if mine:
+                            await catching_up.run(connection, [unit], partition)
+        except Exception as error:  # noqa: BLE001 - a side task: it must not take the live batches down with it
+            get_logger().warning("catching up was interrupted", reason=f"{type(error).__name__}: {error}"[:300])
