@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import psycopg
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from shared_kernel.errors import SchemaMismatch, ServiceUnavailable, SubjectErased
 from shared_kernel.privacy.cipher import KEY_BYTES, SubjectKey
@@ -126,23 +126,31 @@ class KeyVault:
             self._known.put((tenant, subject), key)
         return keys
 
-    async def _fetch(self, query: str, params: tuple[Any, ...]) -> list[TupleRow]:
-        try:
-            async with self._pool.connection() as connection:
-                return await (await connection.execute(query, params)).fetchall()
-        except psycopg.OperationalError:
-            raise _unavailable() from None
-
     async def _insert(self, params: tuple[Any, ...]) -> None:
         try:
-            async with self._pool.connection() as connection:
-                await connection.execute(_INSERT, params)
+            await self._fetch(_INSERT, params)
         except psycopg.errors.CheckViolation as error:
             if error.diag.constraint_name == ERASED_CONSTRAINT:
                 raise SubjectErased from None
             raise
+
+    async def _fetch(self, query: str, params: tuple[Any, ...]) -> list[TupleRow]:
+        """Tried again once after a cut connection: each statement here is harmless when repeated."""
+        try:
+            return await self._execute(query, params)
+        except PoolTimeout:
+            raise _unavailable() from None
+        except psycopg.OperationalError:
+            await self._pool.check()  # a restarted server leaves the pool full of dead connections
+        try:
+            return await self._execute(query, params)
         except psycopg.OperationalError:
             raise _unavailable() from None
+
+    async def _execute(self, query: str, params: tuple[Any, ...]) -> list[TupleRow]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(query.encode(), params)
+            return await cursor.fetchall() if cursor.description else []
 
 
 def _unavailable() -> ServiceUnavailable:
