@@ -3,6 +3,7 @@
 import re
 
 _NEVER = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _NOT_IN_A_LINE = re.compile(r"[\t\n\r\u2028\u2029]")
 
 
@@ -18,3 +19,10 @@ def line(text: str) -> str:
     if _NOT_IN_A_LINE.search(text):
         raise ValueError("must be a single line")
     return prose(text)
+
+
+def slug(text: str) -> str:
+    """The text itself, fit to name a tenant: lower-case letters, digits and inner hyphens. Raises ValueError."""
+    if not _SLUG.fullmatch(text):
+        raise ValueError("must be 1 to 63 lower-case letters, digits or inner hyphens")
+    return text

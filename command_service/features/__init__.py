@@ -1,1 +1,11 @@
-"""The features that the command service offers."""
+"""The features that the command service offers; a new one adds its line here."""
+
+from command_service.features import access, accounts, resources, sessions
+from shared_kernel.feature import Feature
+
+FEATURES: tuple[Feature, ...] = (
+    accounts.FEATURE,
+    sessions.FEATURE,
+    access.FEATURE,
+    resources.FEATURE,
+)

@@ -8,7 +8,17 @@ import orjson
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from shared_kernel.web.headers import etag
+from shared_kernel.errors import (
+    IdempotencyInFlight,
+    IdempotencyKeyReused,
+    NotFound,
+    ReplayUnavailable,
+    StaleVersion,
+    TwinlogError,
+    VersionConflict,
+)
+from shared_kernel.web.headers import documented, etag
+from shared_kernel.web.problems import problem_responses
 
 REPLAYED = "Idempotency-Replayed"
 
@@ -58,6 +68,11 @@ class Answer:
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def id(self) -> str:
+        """The id of what the command was about."""
+        return str(self.body["id"])
+
     def response(self) -> Response:
         return Response(orjson.dumps(self.body), self.status, self.headers, "application/json")
 
@@ -73,3 +88,18 @@ def answer(outcome: Outcome, position: int, token: str, *, replayed: bool = Fals
     if replayed:
         headers[REPLAYED] = "true"
     return Answer(outcome.status, body, headers)
+
+
+_HEADERS = ("ETag", "Consistency-Token", REPLAYED)
+_KEYED = (IdempotencyKeyReused, IdempotencyInFlight, ReplayUnavailable)
+
+
+def creates(*errors: type[TwinlogError]) -> dict[int | str, dict[str, Any]]:
+    """For the `responses=` of a route that makes something new, with the errors that are its own."""
+    return {201: {"headers": documented(*_HEADERS, "Location")}} | problem_responses(*_KEYED, *errors)
+
+
+def changes(*errors: type[TwinlogError]) -> dict[int | str, dict[str, Any]]:
+    """The same for a route that changes what is there."""
+    found = problem_responses(*_KEYED, NotFound, StaleVersion, VersionConflict, *errors)
+    return {200: {"headers": documented(*_HEADERS)}} | found

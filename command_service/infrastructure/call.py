@@ -2,13 +2,17 @@
 
 from dataclasses import dataclass, field, replace
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
+from pydantic import PlainValidator, WithJsonSchema
 
 from shared_kernel.auth.principal import Principal
-from shared_kernel.web.headers import IdempotencyKeyHeader, IfMatch, IfMatchHeader
+from shared_kernel.text import slug
+from shared_kernel.web.headers import IdempotencyKeyHeader, IfMatch, IfMatchHeader, MalformedHeader
 
 ANONYMOUS = "anonymous"
+DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +31,18 @@ class Call:
     request: tuple[bytes, ...] = field(default=(), repr=False)
 
     @classmethod
+    def of_user(cls, tenant: str, user_id: UUID) -> "Call":
+        """A call of somebody who has just proved who they are."""
+        return cls(tenant, str(user_id), str(user_id))
+
+    @classmethod
     def of_system(cls, tenant: str, what: str) -> "Call":
         """A call that no user made, such as one from the command line."""
         return cls(tenant, f"system:{what}", f"system:{what}")
 
-    def named(self, actor: str) -> "Call":
-        """The same call once it is known who is acting."""
-        return replace(self, actor=actor)
+    def named(self, user_id: UUID) -> "Call":
+        """The same call once it is known who the anonymous caller is."""
+        return replace(self, actor=str(user_id)) if self.actor == ANONYMOUS else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +84,19 @@ CreationConditions = Annotated[Conditions, Depends(_of_creation)]
 
 ChangeConditions = Annotated[Conditions, Depends(_of_change)]
 """`conditions: ChangeConditions` in a route that changes what is there."""
+
+
+def _tenant(value: str) -> str:
+    try:
+        return slug(value)
+    except ValueError:
+        raise MalformedHeader("Tenant takes lower-case letters, digits and inner hyphens, at most 63.") from None
+
+
+TenantHeader = Annotated[
+    str,
+    Header(alias="Tenant", description="Which tenant to register or sign in with."),
+    PlainValidator(_tenant),
+    WithJsonSchema({"type": "string", "pattern": "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", "examples": ["default"]}),
+]
+"""`tenant: TenantHeader = DEFAULT_TENANT` in a route for people who have no token yet."""

@@ -141,6 +141,11 @@ _DETAILS = {
     "Something went wrong on our side; the request's id helps to find out what.": (
         "Bei uns ist etwas schiefgegangen; die Kennung der Anfrage hilft, den Grund zu finden."
     ),
+    "must not contain control characters": "darf keine Steuerzeichen enthalten",
+    "must be a single line": "muss in einer Zeile stehen",
+    "must be 1 to 63 lower-case letters, digits or inner hyphens": (
+        "besteht aus 1 bis 63 Kleinbuchstaben, Ziffern und inneren Bindestrichen"
+    ),
 }
 
 _VALIDATION = {

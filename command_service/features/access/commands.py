@@ -5,9 +5,11 @@ from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import StringConstraints
+from pydantic import AfterValidator
 
-TenantSlug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+from shared_kernel.text import slug
+
+TenantSlug = Annotated[str, AfterValidator(slug)]
 
 
 class Role(StrEnum):

@@ -3,12 +3,32 @@
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class TokenForm(BaseModel):
+    """The form of the token endpoint (RFC 6749, section 4.3.2); fields that are not known are ignored."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        hide_input_in_errors=True,
+        json_schema_extra={
+            "examples": [
+                {"grant_type": "password", "username": "ada@example.com", "password": "winter-otter-plays-chess"},
+            ]
+        },
+    )
+
+    grant_type: str
+    username: str = Field(default="", description="The e-mail address; for the grant type `password`.")
+    password: SecretStr = Field(default=SecretStr(""), description="For the grant type `password`.")
+
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
     """Somebody's claim to be the user with this address, and the password that is to prove it."""
 
-    username: str = field(repr=False)
+    email: str = field(repr=False)
     password: str = field(repr=False)
 
 

@@ -1,0 +1,150 @@
+"""The composition root of the command API: settings in, services out, every part replaceable by name.
+
+Tests boot through here too; the relay has a root of its own beside its loop.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from command_service.features import FEATURES
+from command_service.features.access.commands import CreateTenant
+from command_service.features.access.domain import TenantAlreadyExists
+from command_service.features.access.handlers import AccessHandlers
+from command_service.features.accounts.handlers import AccountHandlers
+from command_service.features.resources.handlers import ResourceHandlers
+from command_service.features.sessions.handlers import SessionHandlers
+from command_service.infrastructure import schema
+from command_service.infrastructure.call import DEFAULT_TENANT, Call
+from command_service.infrastructure.event_store import PostgresEventStore
+from command_service.infrastructure.execution import Execution
+from command_service.infrastructure.gate import CommandGate
+from command_service.infrastructure.health import readiness_of
+from command_service.infrastructure.idempotency import Idempotency
+from command_service.infrastructure.keys import signing_key
+from command_service.infrastructure.receipts import Receipts
+from command_service.settings import Settings
+from shared_kernel.auth.passwords import Passwords
+from shared_kernel.auth.policy import PolicyEngine
+from shared_kernel.auth.secrets import derive
+from shared_kernel.auth.tokens import TokenSigner, TokenVerifier
+from shared_kernel.clock import Clock, SystemClock
+from shared_kernel.events.registry import registry
+from shared_kernel.ids import Ids, Uuid7Ids
+from shared_kernel.observability import Metrics
+from shared_kernel.privacy.kek import Kek
+from shared_kernel.privacy.payload import PayloadCodec
+from shared_kernel.privacy.vault import KeyVault, Pool
+from shared_kernel.process import require_database
+from shared_kernel.settings import secret_bytes
+
+SERVICE = "command"
+VAULT_CONNECTIONS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the routes of this service can reach, and its life from opening to closing."""
+
+    settings: Settings
+    metrics: Metrics
+    log: PostgresEventStore
+    vault_pool: Pool
+    vault: KeyVault
+    passwords: Passwords
+    signer: TokenSigner
+    gate: CommandGate
+    feed_credential: bytes
+    accounts: AccountHandlers
+    sessions: SessionHandlers
+    access: AccessHandlers
+    resources: ResourceHandlers
+
+    async def readiness(self) -> Mapping[str, str]:
+        return await readiness_of(self.log, self.vault)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Open everything, close it in the reverse order.
+
+        Raises Unreachable when a database is away, SchemaMismatch when a schema is not this release's.
+        """
+        async with AsyncExitStack() as stack:
+            stack.callback(self.passwords.close)
+            await require_database(self.settings.command_database_url, schema.check)
+            await require_database(self.settings.vault_database_url, _no_check)
+            stack.push_async_callback(self.vault_pool.close)
+            await self.vault_pool.open(wait=True)
+            await self.vault.check()
+            stack.push_async_callback(self.log.close)
+            await self.log.open()
+            await self._ensure_default_tenant()
+            yield
+
+    async def _ensure_default_tenant(self) -> None:
+        """So that a fresh installation can be used without a word about tenants."""
+        if await self.log.claim_holder(DEFAULT_TENANT, "tenant", DEFAULT_TENANT) is None:
+            with suppress(TenantAlreadyExists):
+                await self.access.create_tenant(CreateTenant(DEFAULT_TENANT), Call.of_system(DEFAULT_TENANT, "start"))
+
+
+def bootstrap(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    metrics: Metrics | None = None,
+    log: PostgresEventStore | None = None,
+    passwords: Passwords | None = None,
+    policies: PolicyEngine | None = None,
+) -> Services:
+    """Wire the command service; nothing is connected before `running`. Raises StartupRefused."""
+    clock, secret = clock or SystemClock(), secret_bytes(settings.command_secret)
+    shared = secret_bytes(settings.shared_secret)
+    events = registry()
+    log = log or PostgresEventStore(settings.command_database_url, events)
+    vault_pool = _vault_pool(settings)
+    vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
+    policies = policies or PolicyEngine(policy for feature in FEATURES for policy in feature.policies)
+    signer = TokenSigner(signing_key(settings.token_key_file))
+    passwords = passwords or Passwords()
+    execution = Execution(
+        store=log,
+        vault=vault,
+        codec=PayloadCodec(events),
+        policies=policies,
+        idempotency=Idempotency(log, vault, secret),
+        receipts=Receipts(log, derive(shared, "consistency-token")),
+        clock=clock,
+        ids=ids or Uuid7Ids(),
+    )
+    accounts, access = AccountHandlers(execution, passwords, secret), AccessHandlers(execution)
+    return Services(
+        settings=settings,
+        metrics=metrics or Metrics(SERVICE),
+        log=log,
+        vault_pool=vault_pool,
+        vault=vault,
+        passwords=passwords,
+        signer=signer,
+        gate=CommandGate(TokenVerifier(signer.keys), policies, clock),
+        feed_credential=b"Bearer " + derive(shared, "feed").hex().encode(),
+        accounts=accounts,
+        sessions=SessionHandlers(execution, accounts, access, signer),
+        access=access,
+        resources=ResourceHandlers(execution),
+    )
+
+
+def _vault_pool(settings: Settings) -> Pool:
+    options: dict[str, Any] = {"autocommit": True, "application_name": "twinlog-command"}
+    return AsyncConnectionPool(
+        settings.vault_database_url, kwargs=options, min_size=1, max_size=VAULT_CONNECTIONS, timeout=5.0, open=False
+    )
+
+
+async def _no_check(_: object) -> None:
+    """The vault checks its own schema, through its pool."""

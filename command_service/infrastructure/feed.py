@@ -1,0 +1,81 @@
+"""The log over HTTP, for the query service alone: what its stream cannot serve it reads here."""
+
+import hmac
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from shared_kernel.errors import Unauthenticated
+from shared_kernel.events.envelope import StoredRow
+from shared_kernel.messaging.feed import (
+    EPOCH_HEADER,
+    FEED_PATH,
+    HEAD_HEADER,
+    MEDIA_TYPE,
+    PAGE_LIMIT,
+    PARTITIONS_HEADER,
+    encode,
+)
+from shared_kernel.web.access import public
+
+PAGE = 1_000
+CHUNK = 256
+"""Rows per piece of an answer."""
+
+router = APIRouter(tags=["infrastructure"])
+
+
+class Log(Protocol):
+    """What the feed reads."""
+
+    partitions: int
+
+    async def head(self) -> tuple[int, int]:
+        """(epoch, newest position)"""
+        ...
+
+    async def read_partition(self, after: int, partition: int | None, limit: int) -> Sequence[StoredRow]:
+        """The next rows in position order, of one partition or of all."""
+        ...
+
+
+class Services(Protocol):
+    """What this route needs of the service it is mounted in; `feed_credential` is the whole Authorization header."""
+
+    feed_credential: bytes
+    log: Log
+
+
+async def require_credential(request: Request) -> None:
+    """Raises Unauthenticated for anybody but the query service."""
+    services: Services = request.app.state.services
+    given = request.headers.get("authorization", "")
+    if not hmac.compare_digest(given.encode("latin-1"), services.feed_credential):
+        raise Unauthenticated
+
+
+@router.get(
+    FEED_PATH,
+    dependencies=[public(), Depends(require_credential)],
+    responses={200: {"description": "One event per line, as it is stored.", "content": {MEDIA_TYPE: {}}}},
+)
+async def feed(
+    request: Request,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+    partition: Annotated[int | None, Query(ge=0, le=1023)] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE,
+) -> Response:
+    """The events after a position, for the query service; headers say epoch, head and number of partitions."""
+    services: Services = request.app.state.services
+    epoch, head = await services.log.head()  # before the rows, so that the rows reach at least as far
+    rows = await services.log.read_partition(after, partition, limit)
+    facts = {EPOCH_HEADER: epoch, HEAD_HEADER: head, PARTITIONS_HEADER: services.log.partitions}
+    headers = {name: str(value) for name, value in facts.items()}
+    return StreamingResponse(_chunks(rows), 200, headers, MEDIA_TYPE)
+
+
+async def _chunks(rows: Sequence[StoredRow]) -> AsyncIterator[bytes]:
+    for start in range(0, len(rows), CHUNK):
+        yield b"".join(encode(row) for row in rows[start : start + CHUNK])

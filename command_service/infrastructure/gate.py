@@ -1,0 +1,33 @@
+"""The way into the command API: who is asking, and whether their roles open this route at all."""
+
+from fastapi import Request
+
+from shared_kernel.auth.policy import PolicyEngine
+from shared_kernel.auth.principal import Principal
+from shared_kernel.auth.tokens import TokenVerifier
+from shared_kernel.clock import Clock
+from shared_kernel.errors import Unauthenticated
+from shared_kernel.feature import Permission
+
+SCHEME = "bearer "
+
+
+class CommandGate:
+    """Verifies access tokens with the keys of this process; what a single object needs is asked once it is loaded."""
+
+    def __init__(self, verifier: TokenVerifier, policies: PolicyEngine, clock: Clock) -> None:
+        self._verifier = verifier
+        self._policies = policies
+        self._clock = clock
+
+    async def admit(self, request: Request, permission: Permission) -> Principal:
+        """Raises Unauthenticated or Forbidden."""
+        given = request.headers.get("authorization", "")
+        if not given.lower().startswith(SCHEME):
+            raise Unauthenticated
+        verified = self._verifier.verify(given[len(SCHEME) :].strip(), self._clock.now())
+        self._policies.admit(verified.principal, permission)
+        return verified.principal
+
+    async def pass_public(self, request: Request) -> None:
+        """Anybody may pass."""
