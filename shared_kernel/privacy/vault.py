@@ -93,6 +93,8 @@ class KeyVault:
 
     async def make_key(self, tenant: str, subject: str) -> SubjectKey:
         """The person's key, made now if there is none yet. Raises SubjectErased for one who has been erased."""
+        if (known := await self.key_of(tenant, subject)) is not None:
+            return known
         made = SubjectKey(uuid4(), os.urandom(KEY_BYTES))
         wrapped = self._kek.wrap(made, tenant, subject)
         await self._insert((tenant, subject, made.key_id, wrapped, self._kek.current_generation))

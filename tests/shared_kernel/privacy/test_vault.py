@@ -79,6 +79,13 @@ async def test_made_key_is_found_by_both_services(writer: Counting, reader: Coun
     assert await writer.make_key("acme", "alice") == made
 
 
+async def test_key_that_exists_is_not_written_again(writer: Counting, vault_database: Vault) -> None:
+    made = await writer.make_key("acme", "alice")
+    assert await writer.make_key("acme", "alice") == made
+    async with opened(vault_database.reader_url) as other:
+        assert await other.make_key("acme", "alice") == made, "even a role that may not write needs nothing more"
+
+
 async def test_key_survives_in_the_database_wrapped_only(writer: Counting, vault_database: Vault) -> None:
     made = await writer.make_key("acme", "alice")
     ((wrapped, generation),) = as_owner(vault_database, "SELECT wrapped, kek_generation FROM subject_keys")
