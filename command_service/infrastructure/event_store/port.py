@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from types import MappingProxyType
 from typing import Protocol
 from uuid import UUID
 
@@ -118,10 +119,19 @@ class PayloadTooLarge(Refusal):
     """An event is larger than the log accepts."""
 
 
+class MalformedAppend(TwinlogError):
+    """The log cannot hold this append as it is."""
+
+
+class EventIdTaken(TwinlogError):
+    """An event id is in the log already, for another event."""
+
+
 class StoreBusy(TwinlogError):
     """Too many writes are waiting; try again in a moment."""
 
     status = 503
+    headers = MappingProxyType({"Retry-After": "1"})
 
 
 class StoreUnavailable(TwinlogError):
@@ -135,7 +145,7 @@ class EventStore(Protocol):
 
     async def append(self, append: Append) -> Appended:
         """Raises AppendConflict, ClaimTaken, ClaimMissing, KeyAlreadyUsed, SubjectErased, UnregisteredTopic,
-        PayloadTooLarge, StoreBusy or StoreUnavailable.
+        PayloadTooLarge, MalformedAppend, EventIdTaken, StoreBusy or StoreUnavailable.
         """
         ...
 

@@ -1,0 +1,1 @@
+"""The event store; with `PERSISTENCE_MODULE` set to this module's path it serves any `eventsourcing` application."""

@@ -1,0 +1,236 @@
+"""A batch: many appends in one call of the append function, and what became of each of them."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from psycopg import sql
+
+from command_service.infrastructure.event_store import arrays
+from command_service.infrastructure.event_store.port import (
+    AppendConflict,
+    Appended,
+    Claim,
+    ClaimAction,
+    ClaimMissing,
+    ClaimTaken,
+    IdempotencyRecord,
+    KeyAlreadyUsed,
+)
+from shared_kernel.errors import SubjectErased, TwinlogError
+
+
+class Unencodable(Exception):
+    """One of the items does not fit the wire: a number too large, text that is not Unicode."""
+
+
+class TrackingBehind(TwinlogError):
+    """A notification at or after this one has been tracked already."""
+
+
+_ACTIONS = {ClaimAction.TAKE: 1, ClaimAction.RELEASE: 2, ClaimAction.REQUIRE: 3}
+
+_REFUSALS: dict[str, type[TwinlogError]] = {
+    "stale": AppendConflict,
+    "subject-erased": SubjectErased,
+    "tracking-behind": TrackingBehind,
+}
+
+_CLAIM_REFUSALS: dict[str, type[ClaimTaken] | type[ClaimMissing]] = {
+    "claim-taken": ClaimTaken,
+    "claim-missing": ClaimMissing,
+}
+
+PARAMETERS = 30
+
+_CALL = "SELECT item, outcome, last_position, last_version, at, claim, fingerprint, status, answer FROM {}.{}({})"
+
+Key = tuple[str, ...] | bytes
+"""A name that two appends of one batch must not share: a stream, an idempotency key, a claim, an event id."""
+
+
+class Row(NamedTuple):
+    """An event as the append function takes it; `event_id` is sixteen bytes."""
+
+    stream: str
+    version: int
+    topic: str
+    payload_format: int
+    payload: bytes
+    metadata: bytes
+    event_id: bytes
+
+
+class Track(NamedTuple):
+    """Up to which notification of another application the owner has come."""
+
+    owner: str
+    application_name: str
+    notification_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One append of a batch. `expected` None: the rows bring versions of their own, which must not be there yet.
+
+    `alone` are the keys that no other item of the batch may have, `shared` those that others may have as `shared` too.
+    """
+
+    tenant: str
+    stream: str
+    expected: int | None
+    rows: Sequence[Row]
+    alone: frozenset[Key]
+    shared: frozenset[Key] = frozenset()
+    claims: tuple[Claim, ...] = ()
+    idempotency: IdempotencyRecord | None = None
+    subjects: tuple[str, ...] = ()
+    track: Track | None = None
+
+
+class Verdict(NamedTuple):
+    """A row of the function's answer; item 0 is about the batch."""
+
+    item: int
+    outcome: str
+    last_position: int
+    last_version: int
+    at: int
+    claim: int
+    fingerprint: bytes
+    status: int
+    answer: bytes
+
+
+class Answer(NamedTuple):
+    """An outcome for each item, and by how many microseconds the clock was behind the newest event."""
+
+    outcomes: Sequence[Appended | TwinlogError]
+    clock_behind: int
+
+
+def call(schema: str) -> sql.Composed:
+    """The statement that appends a batch."""
+    placeholders = sql.SQL(", ").join(sql.Placeholder() * PARAMETERS)
+    return sql.SQL(_CALL).format(sql.Identifier(schema), sql.Identifier("append_events_v1"), placeholders)
+
+
+def encode(items: Sequence[Item]) -> tuple[Any, ...]:
+    """The parameters of the statement, in its order. Raises Unencodable."""
+    try:
+        return _parameters(items)
+    except (struct.error, ValueError, TypeError) as error:
+        raise Unencodable(str(error)) from error
+
+
+def _parameters(items: Sequence[Item]) -> tuple[Any, ...]:
+    tenants: dict[str, int] = {}
+    for item in items:
+        tenants.setdefault(item.tenant, len(tenants) + 1)
+    return (
+        arrays.text(tuple(tenants)),
+        arrays.integer([tenants[item.tenant] for item in items]),
+        arrays.text([item.stream for item in items]),
+        arrays.nullable_bigint([item.expected for item in items]),
+        arrays.integer([len(item.rows) for item in items]),
+        *_events(items),
+        *_keys(items),
+        *_claims(items),
+        *_subjects(items),
+        *_tracks(items),
+    )
+
+
+def _events(items: Sequence[Item]) -> tuple[Any, ...]:
+    rows = [row for item in items for row in item.rows]
+    numbers: list[int] = []
+    sequence: list[int] = []
+    counts: dict[str, int] = {}
+    for number, item in enumerate(items, 1):
+        count, before = len(item.rows), counts.get(item.tenant, 0)
+        numbers.extend([number] * count)
+        sequence.extend(range(before + 1, before + count + 1))
+        counts[item.tenant] = before + count
+    streams, versions, topics, formats, payloads, metadata, ids = zip(*rows, strict=True) if rows else ((),) * 7
+    return (
+        arrays.integer(numbers),
+        arrays.integer(sequence),
+        arrays.text(streams),
+        arrays.bigint(versions),
+        arrays.text(topics),
+        arrays.smallint(formats),
+        arrays.bytea(payloads),
+        arrays.bytea(metadata),
+        arrays.uuids(ids),
+    )
+
+
+def _keys(items: Sequence[Item]) -> tuple[Any, ...]:
+    kept = [(number, item.idempotency) for number, item in enumerate(items, 1) if item.idempotency is not None]
+    return (
+        arrays.integer([number for number, _ in kept]),
+        arrays.text([record.actor for _, record in kept]),
+        arrays.bytea([record.key for _, record in kept]),
+        arrays.bytea([record.fingerprint for _, record in kept]),
+        arrays.smallint([record.status for _, record in kept]),
+        arrays.bytea([record.answer for _, record in kept]),
+    )
+
+
+def _numbered_claims(items: Sequence[Item]) -> list[tuple[int, Claim]]:
+    return [(number, claim) for number, item in enumerate(items, 1) for claim in item.claims]
+
+
+def _claims(items: Sequence[Item]) -> tuple[Any, ...]:
+    claims = _numbered_claims(items)
+    return (
+        arrays.integer([number for number, _ in claims]),
+        arrays.smallint([_ACTIONS[claim.action] for _, claim in claims]),
+        arrays.text([claim.kind for _, claim in claims]),
+        arrays.text([claim.key for _, claim in claims]),
+    )
+
+
+def _subjects(items: Sequence[Item]) -> tuple[Any, ...]:
+    subjects = [(number, subject) for number, item in enumerate(items, 1) for subject in item.subjects]
+    return (
+        arrays.integer([number for number, _ in subjects]),
+        arrays.text([subject for _, subject in subjects]),
+    )
+
+
+def _tracks(items: Sequence[Item]) -> tuple[Any, ...]:
+    tracks = [(number, item.track) for number, item in enumerate(items, 1) if item.track is not None]
+    return (
+        arrays.integer([number for number, _ in tracks]),
+        arrays.text([track.owner for _, track in tracks]),
+        arrays.text([track.application_name for _, track in tracks]),
+        arrays.bigint([track.notification_id for _, track in tracks]),
+    )
+
+
+def decode(items: Sequence[Item], rows: Sequence[tuple[Any, ...]]) -> Answer:
+    """What became of each item; the answer has a row for each that was not simply appended, and one for the batch."""
+    special = {row[0]: Verdict(*row) for row in rows}
+    whole = special.pop(0)
+    position = whole.last_position
+    outcomes: list[Appended | TwinlogError] = []
+    for number, item in enumerate(items, 1):
+        if number in special:
+            outcomes.append(_special(items, item, special[number]))
+        else:
+            position += len(item.rows)
+            outcomes.append(Appended(position, item.rows[-1].version, whole.at))
+    return Answer(outcomes, whole.last_version)
+
+
+def _special(items: Sequence[Item], item: Item, verdict: Verdict) -> Appended | TwinlogError:
+    if verdict.outcome in ("unchanged", "already-stored"):
+        return Appended(verdict.last_position, verdict.last_version, verdict.at)
+    if verdict.outcome == "key-used" and item.idempotency is not None:
+        kept = (verdict.fingerprint, verdict.status, verdict.answer)
+        return KeyAlreadyUsed(IdempotencyRecord(item.idempotency.actor, item.idempotency.key, *kept))
+    if verdict.outcome in _CLAIM_REFUSALS:
+        return _CLAIM_REFUSALS[verdict.outcome](_numbered_claims(items)[verdict.claim - 1][1])
+    return _REFUSALS[verdict.outcome]()

@@ -1,0 +1,53 @@
+"""Connections to the command database: time-outs on everything, so that no wait is for ever."""
+
+from typing import Any
+
+from psycopg import AsyncConnection, BaseConnection, Connection
+from psycopg_pool import AsyncConnectionPool
+
+from command_service.infrastructure.event_store import arrays
+
+CONNECT: dict[str, Any] = {
+    "autocommit": True,
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "application_name": "twinlog-command",
+}
+
+# A batch is one call, and no client holds the lock across a round trip: an idle transaction is somebody's mistake.
+_SESSION = """
+    SELECT set_config('lock_timeout', '5s', false), set_config('statement_timeout', '10s', false),
+        set_config('idle_in_transaction_session_timeout', '10s', false),
+        set_config('default_transaction_isolation', 'read committed', false)
+"""
+
+
+async def open_connection(url: str) -> AsyncConnection[Any]:
+    """A connection of its own for an appender. Raises psycopg.Error."""
+    connection = await AsyncConnection.connect(url, **CONNECT)
+    await configure(connection)
+    return connection
+
+
+async def configure(connection: AsyncConnection[Any]) -> None:
+    """What every connection of the service gets."""
+    arrays.register(connection)
+    await connection.execute(_SESSION)
+
+
+def configure_blocking(connection: Connection[Any]) -> None:
+    """The same for a connection that lives in threads."""
+    arrays.register(connection)
+    connection.execute(_SESSION)
+
+
+def reading_pool(url: str, size: int) -> AsyncConnectionPool[AsyncConnection[Any]]:
+    """Connections for reads, not opened yet."""
+    return AsyncConnectionPool(url, kwargs=CONNECT, configure=configure, min_size=1, max_size=size, open=False)
+
+
+def is_alive(connection: BaseConnection[Any] | None) -> bool:
+    return connection is not None and not connection.closed and not connection.broken

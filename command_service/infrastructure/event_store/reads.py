@@ -1,0 +1,164 @@
+"""Reading the log and what stands beside it."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, LiteralString, TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg import AsyncConnection, sql
+from psycopg.rows import args_row
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from command_service.infrastructure.event_store.port import IdempotencyRecord, StoreUnavailable
+from shared_kernel.events.envelope import StoredRow
+
+BATCH = 1_000
+
+R = TypeVar("R")
+
+_COLUMNS = sql.SQL(
+    """position, tenant, tenant_seq, stream, version, topic, payload_format, payload, metadata, event_id,
+    recorded_at, slot, leaf_version, leaf_hash"""
+)
+
+_STREAM = """
+SELECT {columns} FROM {schema}.events WHERE tenant = %s AND stream = %s AND version > %s ORDER BY version
+"""
+
+_LOG = "SELECT {columns} FROM {schema}.events WHERE position > %s ORDER BY position LIMIT %s"
+
+_PARTITION = """
+SELECT {columns} FROM {schema}.events
+WHERE position > %s AND position <= %s AND slot %% %s = %s ORDER BY position LIMIT %s
+"""
+
+_LAST_OF_PARTITION = """
+SELECT position FROM {schema}.events WHERE position <= %s AND slot %% %s = %s ORDER BY position DESC LIMIT 1
+"""
+
+_HEAD = """
+SELECT i.epoch, COALESCE((SELECT e.position FROM {schema}.events e ORDER BY e.position DESC LIMIT 1), 0) AS position
+FROM {schema}.installation i
+"""
+
+_INSTALLATION = "SELECT installation_id, epoch, partitions FROM {schema}.installation"
+
+_ANSWER = """
+SELECT actor, key, fingerprint, status, answer FROM {schema}.idempotency
+WHERE key = %s AND actor = %s AND tenant = %s
+    AND created_at >= (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint - 86400000000
+"""
+
+_CLAIM = "SELECT stream FROM {schema}.claims WHERE tenant = %s AND kind = %s AND key = %s"
+
+_FORGET = """
+SELECT {schema}.forget_answers_v1((EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint - 86400000000, %s)
+    AS forgotten
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What was fixed when the log was installed, and its epoch, which a restore raises."""
+
+    installation_id: UUID
+    epoch: int
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionPage:
+    """Rows of one partition after a position, in position order.
+
+    `previous` is the newest position of the partition at or before that position (0: none), `complete_to` the position
+    up to which this page and the pages before it hold everything the partition has.
+    """
+
+    rows: Sequence[StoredRow]
+    previous: int
+    complete_to: int
+
+
+class Reads:
+    """Every method raises StoreUnavailable when the database cannot be reached."""
+
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], schema: str) -> None:
+        self._pool = pool
+        self._schema = sql.Identifier(schema)
+        self._statements: dict[LiteralString, sql.Composed] = {}
+
+    async def stream(self, tenant: str, stream: str, after_version: int) -> list[StoredRow]:
+        return await self._fetch(StoredRow, _STREAM, (tenant, stream, after_version))
+
+    async def log(self, after: int, limit: int | None) -> AsyncIterator[list[StoredRow]]:
+        """At most `limit` rows in all; each batch is a query of its own, so that no snapshot is held between them."""
+        left = limit
+        while left is None or left > 0:
+            rows = await self._fetch(StoredRow, _LOG, (after, BATCH if left is None else min(BATCH, left)))
+            if not rows:
+                return
+            yield rows
+            after = rows[-1].position
+            left = None if left is None else left - len(rows)
+
+    async def partition(self, after: int, partition: int, limit: int) -> PartitionPage:
+        partitions = (await self.installation()).partitions
+        _, head = await self.head()  # before the rows: what is appended in between belongs to the next page
+        rows = await self._fetch(StoredRow, _PARTITION, (after, head, partitions, partition, limit))
+        previous = await self._first(_LAST_OF_PARTITION, (after, partitions, partition))
+        complete = rows[-1].position if len(rows) == limit else max(after, head)
+        return PartitionPage(rows, previous[0] if previous else 0, complete)
+
+    async def head(self) -> tuple[int, int]:
+        row = await self._first(_HEAD, ())
+        if row is None:
+            raise StoreUnavailable("The log is not installed yet.")
+        return row[0], row[1]
+
+    async def installation(self) -> Installation:
+        found = await self._fetch(Installation, _INSTALLATION, ())
+        if not found:
+            raise StoreUnavailable("The log is not installed yet.")
+        return found[0]
+
+    async def answer(self, tenant: str, actor: str, key: bytes) -> IdempotencyRecord | None:
+        found = await self._fetch(IdempotencyRecord, _ANSWER, (key, actor, tenant))
+        return found[0] if found else None
+
+    async def claim(self, tenant: str, kind: str, key: str) -> str | None:
+        row = await self._first(_CLAIM, (tenant, kind, key))
+        return row[0] if row else None
+
+    async def forget_answers(self, at_most: int) -> int:
+        row = await self._first(_FORGET, (at_most,))
+        return int(row[0]) if row else 0
+
+    async def _fetch(self, shape: type[R], query: LiteralString, parameters: Sequence[Any]) -> list[R]:
+        async with (
+            reading(self._pool) as connection,
+            connection.cursor(binary=True, row_factory=args_row(shape)) as cursor,
+        ):
+            await cursor.execute(self._statement(query), parameters, prepare=True)
+            return await cursor.fetchall()
+
+    async def _first(self, query: LiteralString, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
+        async with reading(self._pool) as connection, connection.cursor(binary=True) as cursor:
+            await cursor.execute(self._statement(query), parameters, prepare=True)
+            return await cursor.fetchone()
+
+    def _statement(self, query: LiteralString) -> sql.Composed:
+        if query not in self._statements:
+            self._statements[query] = sql.SQL(query).format(schema=self._schema, columns=_COLUMNS)
+        return self._statements[query]
+
+
+@asynccontextmanager
+async def reading(pool: AsyncConnectionPool[AsyncConnection[Any]]) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection from the pool. Raises StoreUnavailable when there is none to be had or it is lost."""
+    try:
+        async with pool.connection() as connection:
+            yield connection
+    except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
+        raise StoreUnavailable from error

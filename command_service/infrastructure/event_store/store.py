@@ -1,0 +1,192 @@
+"""The event store of the command path: the append port in front of group commit, and the reads."""
+
+import re
+from collections.abc import AsyncIterator, Collection, Sequence
+from functools import partial
+from typing import Any, Self
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from command_service.infrastructure import schema as log_schema
+from command_service.infrastructure.event_store import batch
+from command_service.infrastructure.event_store.appender import Appender
+from command_service.infrastructure.event_store.connections import open_connection, reading_pool
+from command_service.infrastructure.event_store.port import (
+    Append,
+    Appended,
+    Claim,
+    ClaimAction,
+    IdempotencyRecord,
+    MalformedAppend,
+    PayloadTooLarge,
+    StoreUnavailable,
+    UnregisteredTopic,
+)
+from command_service.infrastructure.event_store.reads import Installation, PartitionPage, Reads, reading
+from shared_kernel.events.envelope import StoredRow
+
+MAX_PAYLOAD = 1_048_576
+MAX_METADATA = 16_384
+MAX_NAME = 512
+"""Characters of a stream, topic, claim or actor: together they must fit an index entry (2,704 bytes)."""
+
+_TENANT = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class PostgresEventStore:
+    """Implements `port.EventStore`; open it before use, close it when the process ends.
+
+    `topics` are the topics that may be appended, `capacity` how many appends may wait before the next is refused with
+    StoreBusy, `patience` for how many seconds an append is tried before it is StoreUnavailable.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        topics: Collection[str],
+        max_payload: int = MAX_PAYLOAD,
+        schema: str = "public",
+        capacity: int = 10_000,
+        patience: float = 10.0,
+        readers: int = 4,
+    ) -> None:
+        self._topics = frozenset(topics)
+        self._max_payload = max_payload
+        self._schema = schema
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = reading_pool(url, readers)
+        self._reads = Reads(self._pool, schema)
+        self._appender = Appender(
+            partial(open_connection, url), batch.call(schema), capacity=capacity, patience=patience
+        )
+
+    async def open(self, wait: float = 10.0) -> None:
+        """Raises StoreUnavailable when the database is not reached in `wait` seconds, SchemaMismatch if it is old."""
+        try:
+            await self._pool.open(wait=True, timeout=wait)
+            async with reading(self._pool) as connection:
+                await log_schema.check(connection, schema=self._schema)
+        except BaseException as error:
+            await self._pool.close()
+            if isinstance(error, psycopg.Error):  # the pool's time-out is one
+                raise StoreUnavailable("The event store's database cannot be reached.") from error
+            raise
+        self._appender.start()
+
+    async def close(self) -> None:
+        """Write what waits, then let go of the database."""
+        await self._appender.stop()
+        await self._pool.close()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def waiting(self) -> int:
+        """How many appends wait for their batch."""
+        return len(self._appender)
+
+    @property
+    def clock_behind(self) -> int:
+        """By how many microseconds the database's clock was behind the newest event at the last append."""
+        return self._appender.clock_behind
+
+    async def append(self, append: Append) -> Appended:
+        return await self._appender.append(self._checked(append))
+
+    async def read_stream(self, tenant: str, stream: str, after_version: int = 0) -> Sequence[StoredRow]:
+        return await self._reads.stream(tenant, stream, after_version)
+
+    def read_log(self, after: int, limit: int | None = None) -> AsyncIterator[Sequence[StoredRow]]:
+        return self._reads.log(after, limit)
+
+    async def read_partition(self, after: int, partition: int, limit: int) -> PartitionPage:
+        """Up to `limit` rows of one partition, and up to where that is everything."""
+        return await self._reads.partition(after, partition, limit)
+
+    async def find_idempotent(self, tenant: str, actor: str, key: bytes) -> IdempotencyRecord | None:
+        return await self._reads.answer(tenant, actor, key)
+
+    async def claim_holder(self, tenant: str, kind: str, key: str) -> str | None:
+        return await self._reads.claim(tenant, kind, key)
+
+    async def head(self) -> tuple[int, int]:
+        return await self._reads.head()
+
+    async def installation(self) -> Installation:
+        """The installation's id, epoch and number of partitions."""
+        return await self._reads.installation()
+
+    async def forget_answers(self, at_most: int = 10_000) -> int:
+        """Delete up to `at_most` idempotency records older than a day; answers how many."""
+        return await self._reads.forget_answers(at_most)
+
+    def _checked(self, append: Append) -> batch.Item:
+        """Raises UnregisteredTopic, PayloadTooLarge or MalformedAppend."""
+        if not _TENANT.fullmatch(append.tenant):
+            raise MalformedAppend(f"{append.tenant!r} is not the name of a tenant.")
+        if append.expected_version < 0:
+            raise MalformedAppend("The expected version of a stream is never negative.")
+        for event in append.events:
+            if event.topic not in self._topics:
+                raise UnregisteredTopic(f"The topic {event.topic!r} is not in the registry.")
+            if len(event.payload) > self._max_payload or len(event.metadata) > MAX_METADATA:
+                raise PayloadTooLarge
+        for name in _names(append):
+            if not name or len(name) > MAX_NAME or "\x00" in name:
+                raise MalformedAppend("A name must have 1 to 512 characters, none of them NUL.")
+        return item_of(append)
+
+
+def item_of(append: Append) -> batch.Item:
+    """The append as the SQL function takes it; versions continue the stream."""
+    rows = [
+        batch.Row(
+            append.stream,
+            version,
+            event.topic,
+            event.payload_format,
+            event.payload,
+            event.metadata,
+            event.event_id.bytes,
+        )
+        for version, event in enumerate(append.events, append.expected_version + 1)
+    ]
+    return batch.Item(
+        append.tenant,
+        append.stream,
+        append.expected_version,
+        rows,
+        alone=_alone(append, rows),
+        shared=frozenset(_claim_key(append, c) for c in append.claims if c.action is ClaimAction.REQUIRE),
+        claims=append.claims,
+        idempotency=append.idempotency,
+        subjects=append.subjects,
+    )
+
+
+def _alone(append: Append, rows: Sequence[batch.Row]) -> frozenset[batch.Key]:
+    keys: set[batch.Key] = {(append.tenant, append.stream), *(row.event_id for row in rows)}
+    if append.idempotency is not None:
+        keys.add(append.idempotency.key)
+    keys.update(_claim_key(append, claim) for claim in append.claims if claim.action is not ClaimAction.REQUIRE)
+    return frozenset(keys)
+
+
+def _claim_key(append: Append, claim: Claim) -> batch.Key:
+    return (append.tenant, claim.kind, claim.key)
+
+
+def _names(append: Append) -> list[str]:
+    names = [append.stream, *append.subjects]
+    for claim in append.claims:
+        names += (claim.kind, claim.key)
+    if append.idempotency is not None:
+        names.append(append.idempotency.actor)
+    return names
