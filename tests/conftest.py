@@ -1,13 +1,18 @@
 """Fixtures every test can ask for: real engines, one set per test process, and databases that are a test's own."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
 from deploy.local.databases import COMMAND, QUERY, VAULT
 from tests.support.cluster import ENGINES, Cluster, Database, Vault, running_cluster, running_valkey
+from tests.support.stack import Stack, running_stack
+
+if TYPE_CHECKING:
+    from tests.support.read_side import ReadSide
 
 REAL_ENGINES = {"cluster", "valkey_url"}
 REAL_PROCESSES = {"stack"}
@@ -43,6 +48,13 @@ def valkey_url() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole pair, running as four processes with engines of its own; one for all tests of this test process."""
+    with running_stack() as running:
+        yield running
+
+
 @pytest.fixture
 def command_database(cluster: Cluster) -> Iterator[Database]:
     with cluster.copy_of(COMMAND) as name:
@@ -76,3 +88,12 @@ def redis_url(valkey_url: str) -> str:
         client.client_kill_filter(_type="normal", skipme=True)
         client.flushall()
     return valkey_url
+
+
+@pytest.fixture
+async def read_side(query_database: Database, vault_database: Vault, redis_url: str) -> "AsyncIterator[ReadSide]":
+    """The query API of this test, running, with a log that the test writes itself."""
+    from tests.support.read_side import reading_side  # noqa: PLC0415 - most tests need no service at all
+
+    async with reading_side(query_database, vault_database, redis_url) as side:
+        yield side

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +48,7 @@ class DataFolder:
         self.logs = self.path / "logs"
         self._lock = self.path / "lock"
         self._endpoints = self.path / "endpoints.json"
+        self._pids = self.path / "processes.json"
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -59,6 +60,7 @@ class DataFolder:
             self._take(descriptor)
             yield
             self._endpoints.unlink(missing_ok=True)
+            self._pids.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
 
@@ -73,6 +75,14 @@ class DataFolder:
 
     def write_endpoints(self, endpoints: Endpoints) -> None:
         write_whole(self._endpoints, endpoints.as_line() + "\n", mode=0o644)
+
+    def write_pids(self, pids: Mapping[str, int]) -> None:
+        """Keep the process ids by name, 0 for one that is between two lives."""
+        content = json.dumps(dict(pids)) + "\n"
+        with suppress(FileNotFoundError):
+            if self._pids.read_text() == content:
+                return
+        write_whole(self._pids, content, mode=0o644)
 
     def endpoints(self) -> Endpoints | None:
         """The addresses of the stack at work here; None when none is ready."""
@@ -112,7 +122,7 @@ class DataFolder:
         lodging.remove(self.valkey)
         for folder in (self.secrets, self.logs):
             shutil.rmtree(folder, ignore_errors=True)
-        for file in (self._endpoints, self._lock):
+        for file in (self._endpoints, self._pids, self._lock):
             file.unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()

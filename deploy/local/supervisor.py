@@ -70,6 +70,7 @@ class Supervisor:
     def watch(self) -> None:
         """Start again whatever dies, for ever; ends by an exception, such as the one a signal handler raises."""
         while True:
+            self._folder.write_pids(self._pids())
             for engine in self._engines:
                 if not engine.pid:
                     self._announce(f"{engine.name} ended; it starts again.")
@@ -77,6 +78,10 @@ class Supervisor:
             if self._group is not None:
                 self._group.revive()
             time.sleep(LOOK_EVERY)
+
+    def _pids(self) -> dict[str, int]:
+        engines = {engine.log.stem: engine.pid for engine in self._engines}
+        return engines | dict(self._group.pids() if self._group else {})
 
     def stop(self) -> None:
         """Processes first, then what they stand on."""
@@ -137,6 +142,7 @@ class Supervisor:
         self._group.start()
         urls = {f"{name}_url": self._url(port) for name, port in chosen.items()}
         endpoints = Endpoints(**urls, data=str(self._folder.path), pid=os.getpid())
+        self._folder.write_pids(self._pids())
         self._folder.write_endpoints(endpoints)
         return endpoints
 

@@ -27,14 +27,15 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30.0
 
 
 def processes_of(folder: Path) -> dict[int, str]:
-    """The living processes that name a folder in their command line or work inside it."""
+    """The living processes that a folder occurs in: in their command line, their variables, or as where they work."""
     found = {}
     for process in Path("/proc").iterdir():
         if process.name.isdecimal() and int(process.name) != os.getpid():
             with suppress(OSError):
-                line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if line and (str(folder) in line or str(folder) in str((process / "cwd").readlink())):
-                    found[int(process.name)] = line
+                line, variables = ((process / name).read_bytes() for name in ("cmdline", "environ"))
+                told = line + variables + os.fsencode((process / "cwd").readlink())
+                if line and os.fsencode(folder) in told:
+                    found[int(process.name)] = line.replace(b"\0", b" ").decode(errors="replace")
     return found
 
 

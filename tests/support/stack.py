@@ -1,0 +1,105 @@
+"""A whole running stack for tests: the same `twinlog up` that a person types, in a data folder of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.data_folder import DataFolder
+from tests.support.processes import ROOT
+
+ANY_PORTS = [word for name in ("command", "query", "relay", "projector") for word in (f"--{name}-port", "0")]
+STOPS_WITHIN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Where a running stack answers, and how to reach into it."""
+
+    command_url: str
+    query_url: str
+    relay_url: str
+    projector_url: str
+    data: Path
+    pid: int
+
+    def pids(self) -> dict[str, int]:
+        """The process ids of engines and services by name, as they are now."""
+        found: dict[str, int] = json.loads((self.data / "processes.json").read_text())
+        return found
+
+    def log(self, name: str) -> str:
+        """What a service or an engine has written so far."""
+        return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
+
+    def twinlog(self, *words: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+        """Run a `twinlog` command against this stack."""
+        return twinlog(*words, variables={"TWINLOG_DATA": str(self.data)}, given=given)
+
+
+def twinlog(
+    *words: str, variables: Mapping[str, str] | None = None, given: str = "", cwd: Path = ROOT
+) -> "subprocess.CompletedProcess[str]":
+    """Run a `twinlog` command to its end, as a person would."""
+    return subprocess.run(
+        [sys.executable, "-m", "deploy.cli", *words],
+        input=given,
+        env={**os.environ, **(variables or {})},
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def start_up(data: Path, *words: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+    """Start `twinlog up --json` on free ports, and leave it to the caller."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "deploy.cli", "up", "--data", str(data), "--json", *(words or ANY_PORTS)],
+        env={**os.environ, **(variables or {})},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def await_ready(process: "subprocess.Popen[str]") -> Stack:
+    """The addresses that `twinlog up --json` prints when it is ready; fails with what it said instead."""
+    if process.stdout is None:
+        raise AssertionError("start it with start_up")
+    line = process.stdout.readline()
+    if not line:
+        raise AssertionError(f"twinlog up ended with {process.wait(10)}: {process.communicate()[1]}")
+    found: dict[str, Any] = json.loads(line)
+    return Stack(**{**found, "data": Path(found["data"])})
+
+
+@contextmanager
+def data_folder() -> Iterator[Path]:
+    """A place for a data folder that an unprivileged user can enter; what a stack keeps there is deleted at the end."""
+    with tempfile.TemporaryDirectory(prefix="twinlog-test-") as name:
+        base = Path(name)
+        base.chmod(0o711)
+        yield base / "data"
+        DataFolder(base / "data").delete()
+
+
+@contextmanager
+def running_stack() -> Iterator[Stack]:
+    """A stack that is ready; it is stopped as Ctrl-C would, and must end without complaint."""
+    with data_folder() as data, start_up(data) as process:
+        try:
+            yield await_ready(process)
+        finally:
+            process.terminate()
+            complaint = process.communicate(timeout=STOPS_WITHIN)[1]
+        if process.returncode != 0:
+            raise AssertionError(f"twinlog up ended with {process.returncode}: {complaint}")
