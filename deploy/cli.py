@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from command_service.cli import app as command_app
 from query_service.cli import app as query_app
 
+from command_service.cli import app as command_app
 from deploy.demo.command import demo
 from deploy.local import commands
 
