@@ -28,7 +28,7 @@ class TableRows:
     async def ask(self, connection: AsyncConnection[Any], keys: Iterable[Key]) -> AsyncCursor[Row]:
         """A cursor that will hold the rows with these keys; in a pipeline it does not wait for them."""
         cursor: AsyncCursor[Any] = connection.cursor(row_factory=dict_row)
-        return await cursor.execute(self._load, (orjson.dumps([self._named(key) for key in keys], default=_plain),))
+        return await cursor.execute(self._load, (orjson.dumps([self._named(key) for key in keys], default=_plain).decode(),))
 
     def by_key(self, rows: Iterable[Row]) -> dict[Key, Row]:
         return {tuple(row[column] for column in self._table.key): row for row in rows}
@@ -38,9 +38,9 @@ class TableRows:
         kept = [row for row in rows.values() if row is not None]
         gone = [self._named(key) for key, row in rows.items() if row is None]
         if kept:
-            await connection.execute(self._upsert, (orjson.dumps(kept, default=_plain),))
+            await connection.execute(self._upsert, (orjson.dumps(kept, default=_plain).decode(),))
         if gone:
-            await connection.execute(self._delete, (orjson.dumps(gone, default=_plain),))
+            await connection.execute(self._delete, (orjson.dumps(gone, default=_plain).decode(),))
 
     def _named(self, key: Key) -> Row:
         return dict(zip(self._table.key, key, strict=True))
