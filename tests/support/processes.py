@@ -45,12 +45,12 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)]), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def interpreter_for(identity: Identity | None) -> str | None:
-    """An interpreter that a user can run our code with; None when the user cannot even read it."""
+def interpreter_for(identity: Identity | None, needed: str = "import deploy.local.engines") -> str | None:
+    """An interpreter that a user can run what is needed with; None when there is none the user may read."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         with suppress(OSError):
-            if run_python(["-c", "import deploy.local.engines"], identity, candidate).returncode == 0:
+            if run_python(["-c", needed], identity, candidate).returncode == 0:
                 return candidate
     return None
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.local.child import Identity
 from deploy.local.data_folder import DataFolder
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, interpreter_for, start_python
 
 ANY_PORTS = [word for name in ("command", "query", "relay", "projector") for word in (f"--{name}-port", "0")]
 STOPS_WITHIN = 60
@@ -59,15 +60,12 @@ def twinlog(
     )
 
 
-def start_up(data: Path, *words: str, variables: Mapping[str, str] | None = None) -> "subprocess.Popen[str]":
+def start_up(data: Path, *words: str, identity: Identity | None = None) -> "subprocess.Popen[str]":
     """Start `twinlog up --json` on free ports, and leave it to the caller."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "deploy.cli", "up", "--data", str(data), "--json", *(words or ANY_PORTS)],
-        env={**os.environ, **(variables or {})},
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    return start_python(
+        ["-m", "deploy.cli", "up", "--data", str(data), "--json", *(words or ANY_PORTS)],
+        identity,
+        interpreter_for(identity, "import deploy.cli") or sys.executable,
     )
 
 

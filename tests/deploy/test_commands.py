@@ -1,0 +1,136 @@
+"""What `twinlog` says when it cannot do what it is told: one sentence, the right exit code, never a traceback."""
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.local.environment import OWNER_URLS
+from deploy.local.ports import free_port
+from tests.support.cluster import Cluster, Database, Vault
+from tests.support.stack import Stack, data_folder, twinlog
+
+NOWHERE = f"postgresql://somebody:hidden@127.0.0.1:{free_port()}/nothing"
+
+
+def one_sentence(text: str) -> str:
+    """The only line, which must read like one."""
+    lines = text.splitlines()
+    assert len(lines) == 1, text
+    assert lines[0].endswith((".", "`.")) or ":" in lines[0], text
+    assert "hidden" not in text, "no password is shown"
+    return lines[0]
+
+
+def named(command: Database, query: Database, vault: Vault) -> dict[str, str]:
+    """Variables that leave nothing to an embedded PostgreSQL."""
+    return {
+        "TWINLOG_COMMAND_DATABASE_URL": command.app_url,
+        "TWINLOG_COMMAND_OWNER_URL": command.owner_url,
+        "TWINLOG_QUERY_DATABASE_URL": query.app_url,
+        "TWINLOG_QUERY_OWNER_URL": query.owner_url,
+        "TWINLOG_VAULT_DATABASE_URL": vault.writer_url,
+        "TWINLOG_VAULT_OWNER_URL": vault.owner_url,
+    }
+
+
+def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for words in (["up"], ["up", "--detach"]):
+        refused = twinlog(*words, "--data", str(tmp_path / "file" / "data"))
+        assert refused.returncode == 2
+        assert one_sentence(refused.stderr).endswith("file/data cannot be written: Not a directory.")
+
+
+@pytest.mark.parametrize("detach", [[], ["--detach"]])
+def test_an_unreachable_redis_is_named(detach: list[str]) -> None:
+    url = f"redis://:hidden@127.0.0.1:{free_port()}/0"
+    with data_folder() as data:
+        refused = twinlog("up", "--data", str(data), "--json", *detach, variables={"TWINLOG_REDIS_URL": url})
+    assert refused.returncode == 3
+    assert refused.stdout == ""
+    assert one_sentence(refused.stderr).startswith("Redis at 127.0.0.1:")
+
+
+def test_an_unreachable_database_is_named() -> None:
+    variables = {"TWINLOG_QUERY_DATABASE_URL": NOWHERE, "TWINLOG_QUERY_OWNER_URL": NOWHERE}
+    with data_folder() as data:
+        refused = twinlog("up", "--data", str(data), variables=variables)
+    assert refused.returncode == 3
+    assert "127.0.0.1" in one_sentence(refused.stderr)
+    assert "cannot be reached" in refused.stderr
+
+
+def test_a_database_of_a_newer_release_is_refused(
+    command_database: Database, query_database: Database, vault_database: Vault
+) -> None:
+    with psycopg.connect(command_database.owner_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    variables = named(command_database, query_database, vault_database)
+    with data_folder() as data:
+        for words in (["up"], ["migrate"]):
+            refused = twinlog(*words, "--data", str(data), variables=variables)
+            assert refused.returncode == 2
+            assert "is at revision 9999, this release needs" in one_sentence(refused.stderr)
+
+
+def test_migrate_brings_named_databases_to_head(cluster: Cluster, empty_database: str) -> None:
+    with data_folder() as data:
+        done = twinlog(
+            "migrate", "--data", str(data), "--json", variables={"TWINLOG_COMMAND_OWNER_URL": empty_database}
+        )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"ok": True, "migrated": ["command"]}
+    with psycopg.connect(empty_database) as connection:
+        assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+
+
+def test_migrate_without_anything_to_migrate_says_what_is_missing(tmp_path: Path) -> None:
+    refused = twinlog("migrate", "--data", str(tmp_path))
+    assert refused.returncode == 3
+    assert all(name in one_sentence(refused.stderr) for name in OWNER_URLS)
+
+
+def test_migrating_a_running_stack_changes_nothing(stack: Stack) -> None:
+    done = stack.twinlog("migrate", "--json")
+    assert json.loads(done.stdout) == {"ok": True, "migrated": ["command", "query", "vault"]}
+
+
+def test_a_command_without_a_stack_says_how_to_start_one(tmp_path: Path) -> None:
+    refused = twinlog("tenants", "create", "acme", "--data", str(tmp_path))
+    assert refused.returncode == 3
+    assert one_sentence(refused.stderr) == f"No stack is running in {tmp_path}; start one with `twinlog up`."
+
+
+def test_stopping_nothing_is_no_fault(tmp_path: Path) -> None:
+    done = twinlog("down", "--data", str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, f"Nothing was running in {tmp_path}.\n")
+
+
+def test_a_command_finds_the_running_stack_by_its_folder(stack: Stack) -> None:
+    done = twinlog("tenants", "create", "found-by-folder", "--data", str(stack.data), "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ok"] is True
+
+
+def test_explicit_variables_win_over_the_running_stack(stack: Stack) -> None:
+    refused = twinlog(
+        *("tenants", "create", "elsewhere", "--data", str(stack.data)),
+        variables={"TWINLOG_COMMAND_DATABASE_URL": NOWHERE},
+    )
+    assert refused.returncode == 3
+    assert "hidden" not in refused.stderr
+
+
+def test_every_command_explains_itself_with_an_example() -> None:
+    for words in (["up"], ["down"], ["migrate"], ["tenants", "create"], ["users", "create-admin"]):
+        said = twinlog(*words, "--help", variables={"COLUMNS": "120"})
+        assert said.returncode == 0, said.stderr
+        assert "Example: " in said.stdout
+        assert "--data" in said.stdout
+
+
+def test_wrong_use_ends_with_two() -> None:
+    assert twinlog("up", "--command-port", "many").returncode == 2
+    assert twinlog("upp").returncode == 2

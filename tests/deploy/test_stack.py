@@ -1,0 +1,145 @@
+"""`twinlog up` as a person meets it: ready when it says so, back when something dies, gone when it goes."""
+
+import json
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from deploy.local.child import Identity
+from deploy.local.lodging import LOCATION, NOBODY
+from tests.support.processes import interpreter_for, processes_of, wait_until
+from tests.support.stack import Stack, await_ready, data_folder, start_up, twinlog
+
+pytestmark = pytest.mark.e2e
+
+PERSON = {"email": "ada@example.com", "password": "a long enough sentence 7", "name": "Ada"}
+
+
+@pytest.fixture
+def data() -> Iterator[Path]:
+    with data_folder() as path:
+        yield path
+
+
+def is_ready(stack: Stack) -> bool:
+    """Whether all four processes say so."""
+    try:
+        return all(httpx2.get(f"{url}/readyz", timeout=5).status_code == 200 for url in addresses(stack).values())
+    except httpx2.HTTPError:
+        return False
+
+
+def addresses(stack: Stack) -> dict[str, str]:
+    names = ("command", "query", "relay", "projector")
+    return {name: getattr(stack, f"{name}_url") for name in names}
+
+
+def test_ready_means_that_all_four_processes_are(stack: Stack) -> None:
+    assert is_ready(stack)
+    kept = json.loads((stack.data / "endpoints.json").read_text())
+    assert list(kept) == ["command_url", "query_url", "relay_url", "projector_url", "data", "pid"]
+    assert kept == {**addresses(stack), "data": str(stack.data), "pid": stack.pid}
+    assert stack.pids().keys() == {"postgres", "valkey", *addresses(stack)}
+
+
+@pytest.mark.parametrize("name", ["command", "query", "relay", "projector", "postgres", "valkey"])
+def test_a_killed_process_is_started_again_where_it_was(stack: Stack, name: str) -> None:
+    before = stack.pids()
+    os.kill(before[name], signal.SIGKILL)
+    wait_until(lambda: stack.pids()[name] not in {0, before[name]}, f"{name} is back")
+    wait_until(lambda: is_ready(stack), "everything is ready again")
+
+
+def test_no_secret_is_readable_by_others(stack: Stack) -> None:
+    assert stat.S_IMODE((stack.data / "secrets").stat().st_mode) == 0o700
+    assert stat.S_IMODE((stack.data / "logs").stat().st_mode) == 0o700
+    for file in (stack.data / "secrets").rglob("*"):
+        assert stat.S_IMODE(file.stat().st_mode) in ({0o700} if file.is_dir() else {0o600})
+
+
+def test_nothing_is_left_after_a_killed_supervisor_and_the_next_one_finds_the_data(data: Path) -> None:
+    with start_up(data) as process:
+        stack = await_ready(process)
+        assert httpx2.post(f"{stack.command_url}/v1/users", json=PERSON).status_code == 201
+        assert len(processes_of(data)) >= 12, "six children, each with its guard"
+        process.kill()
+        process.communicate()
+    wait_until(lambda: not processes_of(data), "no process is left")
+    with start_up(data) as process:
+        stack = await_ready(process)
+        again = httpx2.post(f"{stack.command_url}/v1/users", json=PERSON)
+        assert again.status_code == 409, again.text
+        process.send_signal(signal.SIGINT)
+        complaint = process.communicate(timeout=60)[1]
+    assert (process.returncode, complaint) == (0, "Stopped.\n")
+    assert not processes_of(data)
+    assert not (data / "endpoints.json").exists()
+
+
+def test_a_signal_during_the_start_leaves_nothing(data: Path) -> None:
+    with start_up(data) as process:
+        wait_until((data / "logs" / "command.log").exists, "the services are being started")
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+    wait_until(lambda: not processes_of(data), "no process is left")
+
+
+def test_a_second_stack_in_the_same_folder_is_refused(stack: Stack) -> None:
+    refused = twinlog("up", "--data", str(stack.data), "--json")
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    assert refused.stderr == f"Another stack works in {stack.data} already (process {stack.pid}).\n"
+    assert is_ready(stack)
+
+
+def test_a_taken_port_is_replaced_and_the_background_stack_can_be_stopped_and_deleted(data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ports = [word for name in ("query", "relay", "projector") for word in (f"--{name}-port", "0")]
+        started = twinlog("up", "--data", str(data), "--detach", "--json", "--command-port", str(port), *ports)
+    assert started.returncode == 0, started.stderr
+    stack = Stack(**{**json.loads(started.stdout), "data": data})
+    chosen = stack.command_url.rpartition(":")[2]
+    assert started.stderr == f"Port {port} is taken; command listens on {chosen} instead.\n"
+    assert is_ready(stack)
+    stopped = twinlog("down", "--data", str(data), "--delete", "--json")
+    assert json.loads(stopped.stdout) == {"ok": True, "stopped": True, "deleted": True}
+    assert not data.exists()
+    assert not processes_of(data)
+
+
+@pytest.mark.parametrize("_root", [True] if os.geteuid() == 0 else [])
+def test_root_runs_a_stack_in_a_folder_that_others_cannot_enter(tmp_path: Path, _root: bool) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with start_up(closed / "data") as process:
+        stack = await_ready(process)
+        assert is_ready(stack)
+        elsewhere = Path((stack.data / "postgres" / LOCATION).read_text().strip())
+        process.terminate()
+        process.communicate(timeout=60)
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    assert twinlog("down", "--data", str(closed / "data"), "--delete").returncode == 0
+    assert not elsewhere.exists()
+
+
+OTHERS = [NOBODY] if os.geteuid() == 0 and interpreter_for(NOBODY, "import deploy.cli") else []
+
+
+@pytest.mark.parametrize("identity", OTHERS)
+def test_an_ordinary_user_runs_a_stack(data: Path, identity: Identity) -> None:
+    os.chown(data.parent, identity.uid, identity.gid)
+    with start_up(data, identity=identity) as process:
+        stack = await_ready(process)
+        assert is_ready(stack)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert data.stat().st_uid == identity.uid
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
