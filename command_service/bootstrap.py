@@ -19,7 +19,7 @@ from command_service.features.resources.handlers import ResourceHandlers
 from command_service.features.sessions.handlers import SessionHandlers
 from command_service.infrastructure import schema
 from command_service.infrastructure.call import DEFAULT_TENANT, Call
-from command_service.infrastructure.event_store import PostgresEventStore
+from command_service.infrastructure.event_store.store import PostgresEventStore
 from command_service.infrastructure.execution import Execution
 from command_service.infrastructure.gate import CommandGate
 from command_service.infrastructure.health import readiness_of
@@ -105,7 +105,7 @@ def bootstrap(
     clock, secret = clock or SystemClock(), secret_bytes(settings.command_secret)
     shared = secret_bytes(settings.shared_secret)
     events = registry()
-    log = log or PostgresEventStore(settings.command_database_url, events)
+    log = log or PostgresEventStore(settings.command_database_url, topics=events.by_topic.keys())
     vault_pool = _vault_pool(settings)
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
     policies = policies or PolicyEngine(policy for feature in FEATURES for policy in feature.policies)

@@ -7,6 +7,7 @@ from typing import Annotated, Protocol
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
+from command_service.infrastructure.event_store.store import PostgresEventStore
 from shared_kernel.errors import Unauthenticated
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.messaging.feed import (
@@ -27,25 +28,11 @@ CHUNK = 256
 router = APIRouter(tags=["infrastructure"])
 
 
-class Log(Protocol):
-    """What the feed reads."""
-
-    partitions: int
-
-    async def head(self) -> tuple[int, int]:
-        """(epoch, newest position)"""
-        ...
-
-    async def read_partition(self, after: int, partition: int | None, limit: int) -> Sequence[StoredRow]:
-        """The next rows in position order, of one partition or of all."""
-        ...
-
-
 class Services(Protocol):
     """What this route needs of the service it is mounted in; `feed_credential` is the whole Authorization header."""
 
     feed_credential: bytes
-    log: Log
+    log: PostgresEventStore
 
 
 async def require_credential(request: Request) -> None:
@@ -70,10 +57,16 @@ async def feed(
     """The events after a position, for the query service; headers say epoch, head and number of partitions."""
     services: Services = request.app.state.services
     epoch, head = await services.log.head()  # before the rows, so that the rows reach at least as far
-    rows = await services.log.read_partition(after, partition, limit)
-    facts = {EPOCH_HEADER: epoch, HEAD_HEADER: head, PARTITIONS_HEADER: services.log.partitions}
-    headers = {name: str(value) for name, value in facts.items()}
+    partitions = (await services.log.installation()).partitions
+    rows = await _rows(services.log, after, partition, limit)
+    headers = {EPOCH_HEADER: str(epoch), HEAD_HEADER: str(head), PARTITIONS_HEADER: str(partitions)}
     return StreamingResponse(_chunks(rows), 200, headers, MEDIA_TYPE)
+
+
+async def _rows(log: PostgresEventStore, after: int, partition: int | None, limit: int) -> Sequence[StoredRow]:
+    if partition is not None:
+        return (await log.read_partition(after, partition, limit)).rows
+    return [row async for batch in log.read_log(after, limit) for row in batch]
 
 
 async def _chunks(rows: Sequence[StoredRow]) -> AsyncIterator[bytes]:
