@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from shared_kernel.errors import TwinlogError
 from shared_kernel.events.contract import ERASED, Event, PersonalMarker
 from shared_kernel.events.envelope import JSON, Metadata, Recorded, StoredRow
-from shared_kernel.events.registry import Registry
+from shared_kernel.events.registry import Registry, UnknownTopic
 from shared_kernel.events.upcasters import UPCASTERS, Data, Upcaster, upcast
 from shared_kernel.privacy.cipher import SubjectKey, Unreadable, bind, open_sealed, seal
 
@@ -39,13 +39,17 @@ class PayloadCodec:
     def __init__(self, registry: Registry, steps: Mapping[str, Upcaster] | None = None) -> None:
         self._registry = registry
         self._steps = UPCASTERS if steps is None else steps
-        for cls in registry.by_topic.values():
-            _require_sealable(cls)
+        self._personal = {cls: _sealable_fields(cls) for cls in registry.by_topic.values()}
 
     def encode(self, event: Event, *, tenant: str, stream: str, version: int, key: SubjectKey | None) -> bytes:
-        """The bytes to store as version `version` of the stream. Raises KeyNeeded when personal fields lack a key."""
+        """The bytes to store as version `version` of the stream.
+
+        Raises KeyNeeded when personal fields lack a key and UnknownTopic for an event outside the registry.
+        """
+        if type(event) not in self._personal:
+            raise UnknownTopic(f"The topic {event.TOPIC!r} is not in the registry.")
         data = event.model_dump(mode="json")
-        sealed = sorted(name for name in event.personal_fields() if data[name] is not None)
+        sealed = [name for name in self._personal[type(event)] if data[name] is not None]
         if sealed:
             if key is None:
                 raise KeyNeeded
@@ -106,13 +110,15 @@ class PayloadCodec:
         return self._registry.resolve(topic), data
 
 
-def _require_sealable(cls: type[Event]) -> None:
-    sealed = cls.personal_fields()
+def _sealable_fields(cls: type[Event]) -> tuple[str, ...]:
+    """The personal fields in order of name. Raises ValueError for a class whose personal data would stay clear."""
+    sealed = tuple(sorted(cls.personal_fields()))
     if sealed and (cls.SUBJECT is None or cls.SUBJECT not in cls.model_fields):
         raise ValueError(f"{cls.TOPIC} has personal fields, but SUBJECT names none of its fields")
     for name, field in cls.model_fields.items():
         if name not in sealed and _mentions_personal(field.annotation):
             raise ValueError(f"{cls.TOPIC} hides personal data inside {name!r}; only a whole field can be encrypted")
+    return sealed
 
 
 def _mentions_personal(annotation: Any) -> bool:

@@ -118,6 +118,11 @@ def test_personal_fields_are_never_stored_without_a_key() -> None:
         encoded(REGISTERED, None)
 
 
+def test_event_outside_the_registry_is_not_stored() -> None:
+    with pytest.raises(UnknownTopic, match="NameChanged"):
+        encoded(NameChanged(user_id=USER, name="Jane"))
+
+
 @pytest.mark.parametrize(
     "changes", [{"tenant": "other"}, {"stream": "users-2"}, {"version": 2}], ids=["tenant", "stream", "version"]
 )
