@@ -238,15 +238,38 @@ def test_far_future_token_is_refused(exp: int) -> None:
     assert refusal(signed(header, {**claims, "exp": exp})) == "lifetime"
 
 
-def test_token_that_ends_before_it_begins_is_refused() -> None:
+def test_token_of_exactly_an_hour_is_the_longest_accepted() -> None:
     header, claims = parts()
-    assert refusal(signed(header, {**claims, "iat": AT + 4, "exp": AT + 3})) == "lifetime"
+    assert verifier().verify(signed(header, {**claims, "exp": AT + 3_600}), NOW).expires_at == AT + 3_600
+
+
+@pytest.mark.parametrize("exp", [AT + 3, AT + 4])
+def test_token_that_ends_before_or_as_it_begins_is_refused(exp: int) -> None:
+    header, claims = parts()
+    assert refusal(signed(header, {**claims, "iat": AT + 4, "exp": exp})) == "lifetime"
 
 
 def test_token_over_8_kib_is_refused_before_anything_is_read() -> None:
     header, claims = parts()
     assert refusal(signed(header, {**claims, "padding": "x" * MAX_TOKEN_CHARACTERS})) == "size"
     assert refusal("." * 10_000_000) == "size"
+
+
+def test_token_of_8_kib_is_the_largest_accepted() -> None:
+    header, claims = parts()
+    sizes = {}
+    for padding in range(5_640, 5_680):
+        token = signed(header, {**claims, "padding": "x" * padding})
+        sizes[len(token)] = token
+    largest = sizes[max(size for size in sizes if size <= MAX_TOKEN_CHARACTERS)]
+    assert len(largest) >= MAX_TOKEN_CHARACTERS - 1
+    assert verifier().verify(largest, NOW).principal == PRINCIPAL
+
+
+@pytest.mark.parametrize("constant", [b"NaN", b"Infinity", b"-Infinity"])
+def test_number_that_json_does_not_know_is_refused(constant: bytes) -> None:
+    header, claims = parts()
+    assert refusal(signed(header, json.dumps(claims).encode()[:-1] + b', "extra": ' + constant + b"}")) == "claims"
 
 
 def test_unknown_claims_of_a_newer_release_are_tolerated() -> None:
