@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ PATIENCE = 0.25
 """Seconds to wait for events before looking around."""
 
 LOOK_AROUND_EVERY = 1.0
-TRY_AGAIN_AFTER = 5.0
+TRY_AGAIN_AFTER = 2.0
 """Seconds until a partition that was halted is tried again: an operator may have put things right."""
 
 
@@ -66,13 +66,14 @@ class Shift:
         if time.monotonic() >= self._look_around_at:
             await self._look_around()
             self._look_around_at = time.monotonic() + LOOK_AROUND_EVERY
-        cursors = [cursor for partition, cursor in self._cursors.items() if partition not in self._halted]
+        cursors = [cursor for cursor in self._cursors.values() if not self._rests(cursor.partition)]
         reading = await self._source.read(cursors, PATIENCE)
         self._status.report("redis", "")
         self._status.marked(reading.mark)
         self._status.report("feed", reading.feed_trouble)
         for partition, reason in reading.halted.items():
             self._halt(partition, reason)
+        self._resume({cursor.partition for cursor in cursors} - reading.halted.keys() - reading.partitions)
         if reading.slices:
             await self._apply(reading.slices)
         elif reading.feed_trouble or not cursors:
@@ -111,6 +112,7 @@ class Shift:
     async def _applied(self, slices: Sequence[Slice], applied: Applied) -> None:
         ends = {events.partition: Cursor(events.partition, events.epoch, events.upto) for events in slices}
         self._cursors |= ends
+        self._resume(ends.keys())
         self._status.batches.inc()
         self._status.handled.inc(sum(len(events.rows) for events in slices))
         for unit, event in applied.parked:
@@ -120,9 +122,18 @@ class Shift:
                 cursor = ends[partition]
                 self._news[f"{unit}/{partition}"] = f"{cursor.epoch}-{cursor.position}"
 
+    def _rests(self, partition: int) -> bool:
+        return partition in self._halted and self._halted[partition][1] > time.monotonic()
+
     def _halt(self, partition: int, reason: str) -> None:
         self._halted[partition] = (reason, time.monotonic() + TRY_AGAIN_AFTER)
         self._say_halted()
+
+    def _resume(self, partitions: Set[int]) -> None:
+        """These partitions are well, or not ours any more."""
+        if partitions & self._halted.keys():
+            self._halted = {number: halt for number, halt in self._halted.items() if number not in partitions}
+            self._say_halted()
 
     def _say_halted(self) -> None:
         reasons = sorted({reason for reason, _ in self._halted.values()})
@@ -134,12 +145,10 @@ class Shift:
         await self._leases.rebalance()
         held = self._leases.held
         self._status.partitions.set(len(held))
-        for partition in self._cursors.keys() - held:
-            del self._cursors[partition]
-        now = time.monotonic()
-        due = {partition for partition, (_, until) in self._halted.items() if until <= now or partition not in held}
-        await self._reload([*(held - self._cursors.keys()), *(due & held)])
-        self._halted = {partition: halt for partition, halt in self._halted.items() if partition not in due}
+        gone = self._cursors.keys() - held
+        self._cursors = {number: cursor for number, cursor in self._cursors.items() if number in held}
+        self._resume(gone)
+        await self._reload([*(held - self._cursors.keys()), *(number for number in self._halted if number in held)])
         await self._publish_checkpoints()
         await self._take_census()
         self._status.report("database", "")

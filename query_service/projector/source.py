@@ -5,7 +5,7 @@ miss what is between. And the mark names each partition's newest position: if it
 stream, asked after the mark was read, has nothing for us, the stream was wiped or cut.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +42,11 @@ class Reading:
     halted: dict[int, str] = field(default_factory=dict)
     mark: Mark | None = None
     feed_trouble: str = ""
+
+    @property
+    def partitions(self) -> Set[int]:
+        """Those that have something to handle."""
+        return {events.partition for events in self.slices}
 
 
 class Source:

@@ -1,0 +1,64 @@
+"""The feed of a log in memory over real HTTP, with the wire format of the kernel."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request, Response
+
+from shared_kernel.messaging.feed import (
+    EPOCH_HEADER,
+    FEED_PATH,
+    HEAD_HEADER,
+    MEDIA_TYPE,
+    PARTITIONS_HEADER,
+    encode,
+)
+from shared_kernel.web.server import serve
+from tests.support.history import History
+
+CREDENTIAL = bytes(range(32))
+
+
+class FeedServer:
+    """Answers like the command service; `asked` counts requests, `away` makes it refuse them."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.asked = 0
+        self.away = False
+        self.url = ""
+
+    async def answer(self, request: Request) -> Response:
+        self.asked += 1
+        if self.away or request.headers.get("authorization") != f"Bearer {CREDENTIAL.hex()}":
+            return Response(status_code=503 if self.away else 401)
+        after, limit = int(request.query_params["after"]), int(request.query_params["limit"])
+        partition = request.query_params.get("partition")
+        rows = [
+            row
+            for row in self.history.rows
+            if row.position > after and (partition is None or self.history.partition(row) == int(partition))
+        ][:limit]
+        headers = {
+            EPOCH_HEADER: str(self.history.epoch),
+            HEAD_HEADER: str(len(self.history.rows)),
+            PARTITIONS_HEADER: str(self.history.partitions),
+        }
+        return Response(b"".join(map(encode, rows)), media_type=MEDIA_TYPE, headers=headers)
+
+
+@asynccontextmanager
+async def running_feed(history: History) -> AsyncIterator[FeedServer]:
+    """A feed server on a free port."""
+    server = FeedServer(history)
+    app = FastAPI(openapi_url=None)
+    app.add_api_route(FEED_PATH, server.answer)
+    ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(serve(app, "127.0.0.1", 0, grace_seconds=1, started=ready.set_result))
+    server.url = f"http://127.0.0.1:{await ready}"
+    try:
+        yield server
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
