@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from deploy.local.child import Identity
-from deploy.local.lodging import LOCATION, NOBODY
-from tests.support.processes import interpreter_for, processes_of, wait_until
+from deploy.local.lodging import recorded_home
+from tests.support.processes import identities, processes_of, user_id, wait_until
 from tests.support.stack import Stack, await_ready, data_folder, start_up, twinlog
 
 pytestmark = pytest.mark.e2e
@@ -115,31 +115,28 @@ def test_a_taken_port_is_replaced_and_the_background_stack_can_be_stopped_and_de
     assert not processes_of(data)
 
 
-@pytest.mark.parametrize("_root", [True] if os.geteuid() == 0 else [])
-def test_root_runs_a_stack_in_a_folder_that_others_cannot_enter(tmp_path: Path, _root: bool) -> None:
+def test_a_stack_runs_in_a_folder_that_others_cannot_enter(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with start_up(closed / "data") as process:
         stack = await_ready(process)
         assert is_ready(stack)
-        elsewhere = Path((stack.data / "postgres" / LOCATION).read_text().strip())
+        engine_home = recorded_home(stack.data / "postgres")
+        assert (engine_home == stack.data / "postgres") == (os.geteuid() != 0)
         process.terminate()
         process.communicate(timeout=60)
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     assert twinlog("down", "--data", str(closed / "data"), "--delete").returncode == 0
-    assert not elsewhere.exists()
+    assert not engine_home.exists()
 
 
-OTHERS = [NOBODY] if os.geteuid() == 0 and interpreter_for(NOBODY, "import deploy.cli") else []
-
-
-@pytest.mark.parametrize("identity", OTHERS)
-def test_an_ordinary_user_runs_a_stack(data: Path, identity: Identity) -> None:
-    os.chown(data.parent, identity.uid, identity.gid)
+@pytest.mark.parametrize("identity", identities("import deploy.cli"), ids=user_id)
+def test_a_stack_belongs_to_the_user_who_starts_it(data: Path, identity: Identity | None) -> None:
+    if identity is not None:
+        os.chown(data.parent, identity.uid, identity.gid)
     with start_up(data, identity=identity) as process:
-        stack = await_ready(process)
-        assert is_ready(stack)
+        assert is_ready(await_ready(process))
         process.terminate()
         process.communicate(timeout=60)
-    assert data.stat().st_uid == identity.uid
-    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+    assert data.stat().st_uid == (identity.uid if identity else os.geteuid())
+    assert stat.S_IMODE((data / "secrets").stat().st_mode) == 0o700

@@ -55,10 +55,15 @@ def interpreter_for(identity: Identity | None, needed: str = "import deploy.loca
     return None
 
 
-def identities() -> list[Identity | None]:
-    """Ourselves, and as root an ordinary user too where the tree can be read by others."""
-    can_be_nobody = os.geteuid() == 0 and interpreter_for(NOBODY) is not None
+def identities(needed: str = "import deploy.local.engines") -> list[Identity | None]:
+    """Ourselves, and as root an ordinary user too where that user can run what is needed."""
+    can_be_nobody = os.geteuid() == 0 and interpreter_for(NOBODY, needed) is not None
     return [None, NOBODY] if can_be_nobody else [None]
+
+
+def user_id(identity: Identity | None) -> str:
+    """The name of a test's variant."""
+    return f"user-{identity.uid if identity else os.geteuid()}"
 
 
 def run_python(
