@@ -1,75 +1,16 @@
-"""The key vault on real PostgreSQL: one key per person, none for the erased, and roles that cannot undo it."""
+"""The key vault on real PostgreSQL: one key per person, and none for the erased."""
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import psycopg
 import pytest
-from psycopg.errors import InsufficientPrivilege
 from psycopg_pool import AsyncConnectionPool
 
-from command_service.infrastructure import vault_schema
-from shared_kernel.errors import SchemaMismatch, ServiceUnavailable, SubjectErased
-from shared_kernel.privacy import vault as module
+from shared_kernel.errors import ServiceUnavailable, SubjectErased
 from shared_kernel.privacy.cipher import Unreadable
 from shared_kernel.privacy.vault import Kek, KeyVault
+from tests.shared_kernel.privacy.vaults import KEK, NEW, OLD, Counting, Hand, as_owner, erase, opened
 from tests.support.cluster import Cluster, Vault
-
-OLD, NEW = hashlib.sha256(b"old").digest(), hashlib.sha256(b"new").digest()
-KEK = Kek(1, {1: OLD})
-
-Opener = Callable[..., AbstractAsyncContextManager[KeyVault]]
-
-
-class Hand:
-    """A clock that is moved by hand."""
-
-    time = 0.0
-
-    def __call__(self) -> float:
-        return self.time
-
-
-class Counting(KeyVault):
-    """The vault, counting the questions that it asks the database."""
-
-    questions = 0
-
-    async def _load(self, pairs: set[tuple[str, str]]) -> dict[tuple[str, str], module.SubjectKey]:
-        self.questions += 1
-        return await super()._load(pairs)
-
-
-@asynccontextmanager
-async def opened(url: str, kek: Kek = KEK, clock: Hand | None = None) -> AsyncIterator[Counting]:
-    async with AsyncConnectionPool(url, min_size=1, max_size=4, open=False) as pool:
-        yield Counting(pool, kek, clock=clock or Hand())
-
-
-@pytest.fixture
-async def writer(vault_database: Vault) -> AsyncIterator[Counting]:
-    async with opened(vault_database.writer_url) as vault:
-        yield vault
-
-
-@pytest.fixture
-async def reader(vault_database: Vault) -> AsyncIterator[Counting]:
-    async with opened(vault_database.reader_url) as vault:
-        yield vault
-
-
-def as_owner(vault: Vault, statement: str, *params: object) -> list[tuple[object, ...]]:
-    with psycopg.connect(vault.owner_url) as connection:
-        cursor = connection.execute(statement.encode(), params)
-        return cursor.fetchall() if cursor.description else []
-
-
-def erase(vault: Vault, subject: str, *, fence_only: bool = False) -> None:
-    as_owner(vault, "INSERT INTO erased_subjects (tenant, subject) VALUES ('acme', %s)", subject)
-    if not fence_only:
-        as_owner(vault, "DELETE FROM subject_keys WHERE subject = %s", subject)
 
 
 async def test_made_key_is_found_by_both_services(writer: Counting, reader: Counting) -> None:
@@ -248,35 +189,6 @@ async def test_wrapped_keys_exchanged_between_people_do_not_open(writer: Countin
             await reader.key_of("acme", "alice")
 
 
-FORBIDDEN_TO_ALL = (
-    "UPDATE subject_keys SET created_at = now()",
-    "DELETE FROM subject_keys",
-    "TRUNCATE subject_keys",
-    "INSERT INTO erased_subjects (tenant, subject) VALUES ('acme', 'alice')",
-    "DELETE FROM erased_subjects",
-    "UPDATE alembic_version SET version_num = 'x'",
-    "CREATE TABLE public.mine (id integer)",
-)
-INSERT = (
-    "INSERT INTO subject_keys (tenant, subject, key_id, wrapped, kek_generation)"
-    " VALUES ('acme', 'eve', gen_random_uuid(), decode(repeat('00', 60), 'hex'), 1)"
-)
-
-
-@pytest.mark.parametrize("statement", FORBIDDEN_TO_ALL)
-def test_no_service_may_change_or_delete_keys(vault_database: Vault, statement: str) -> None:
-    for url in (vault_database.writer_url, vault_database.reader_url):
-        with psycopg.connect(url) as connection, pytest.raises(InsufficientPrivilege):
-            connection.execute(statement.encode())
-
-
-def test_only_the_command_service_may_add_a_key(vault_database: Vault) -> None:
-    with psycopg.connect(vault_database.reader_url) as connection, pytest.raises(InsufficientPrivilege):
-        connection.execute(INSERT.encode())
-    with psycopg.connect(vault_database.writer_url) as connection:
-        assert connection.execute(INSERT.encode()).rowcount == 1
-
-
 async def test_unreachable_vault_is_a_503_not_an_absence(unused_tcp_port: int) -> None:
     url = f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/vault"
     async with AsyncConnectionPool(url, min_size=0, max_size=1, open=False, timeout=0.2) as pool:
@@ -294,35 +206,4 @@ async def test_restarted_server_is_not_noticed(writer: Counting, vault_database:
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'twinlog_vault_reader'"
             )
-        assert await reader.key_of("acme", "alice") == made
-
-
-async def test_vault_at_this_release_s_revision_is_accepted(writer: Counting, reader: Counting) -> None:
-    await writer.check()
-    await reader.check()
-
-
-async def test_other_revision_is_refused_by_services_and_schema(vault_database: Vault, reader: Counting) -> None:
-    as_owner(vault_database, "UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(SchemaMismatch, match="9999"):
-        await reader.check()
-    async with await psycopg.AsyncConnection.connect(vault_database.reader_url) as connection:
-        with pytest.raises(SchemaMismatch, match="9999"):
-            await vault_schema.check(connection)
-
-
-async def test_empty_database_is_refused(empty_database: str) -> None:
-    async with opened(empty_database) as vault:
-        with pytest.raises(SchemaMismatch, match="is empty"):
-            await vault.check()
-
-
-def test_kernel_and_migrations_agree_on_the_revision() -> None:
-    assert vault_schema.head() == module.REVISION
-
-
-async def test_upgrade_is_repeatable_and_loses_nothing(writer: Counting, vault_database: Vault) -> None:
-    made = await writer.make_key("acme", "alice")
-    vault_schema.upgrade(vault_database.owner_url, "twinlog_vault_writer", "twinlog_vault_reader")
-    async with opened(vault_database.reader_url) as reader:
         assert await reader.key_of("acme", "alice") == made
