@@ -14,7 +14,7 @@ class Settings(SharedSettings):
 
     `command_secret` keys what only this service compares: e-mail addresses and idempotency keys. `token_key_file` is a
     PEM file with the private key of access tokens; only development goes without. `partitions` counts once, when the
-    log is installed.
+    log is installed. `stream_length` is about how many events each partition keeps in Redis.
     """
 
     command_database_url: PostgresUrl = Field(repr=False)
@@ -24,6 +24,7 @@ class Settings(SharedSettings):
     command_secret: SecretStr
     token_key_file: Path | None = None
     partitions: int = Field(default=8, ge=1, le=1024)
+    stream_length: int = Field(default=100_000, ge=1_000)
 
     @model_validator(mode="after")
     def _need_a_token_key(self) -> Self:

@@ -1,5 +1,6 @@
 """From the shell to a running process and back: settings, logs, and one sentence with an exit code if it cannot run."""
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
@@ -40,6 +41,22 @@ def run_process(service: str, load: Callable[[], S], main: Callable[[S], Corouti
     except (StartupRefused, SchemaMismatch) as error:
         return _say(error.detail, EXIT_REFUSED)
     return 0
+
+
+async def work_and_serve(
+    work: Coroutine[Any, Any, None], serving: Coroutine[Any, Any, None], stop: asyncio.Event
+) -> None:
+    """Run `work` beside its probes: when `serving` ends, `stop` is set and `work` finishes what it has in hand.
+
+    A process whose work has failed must not go on answering that it is alive, so that ends both, and is raised.
+    """
+    tasks = [asyncio.create_task(work), asyncio.create_task(serving)]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    tasks[1].cancel()
+    for ended in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
 
 
 def _say(sentence: str, code: int) -> int:

@@ -59,10 +59,12 @@ class Feed:
             await response.aread()
             return _facts(response)
 
-    async def read(self, partition: int, after: int, upto: int, size: int) -> AsyncGenerator[Stretch]:
-        """All events of the partition in (after, upto], in stretches of at most `size`; constant memory."""
+    async def read(
+        self, partition: int, after: int, upto: int, size: int, page: int = PAGE_LIMIT
+    ) -> AsyncGenerator[Stretch]:
+        """All events of the partition in (after, upto], in stretches of at most `size`, asked for by the page."""
         while after < upto:
-            limit = min(PAGE_LIMIT, upto - after)  # no more events than positions
+            limit = min(page, upto - after)  # no more events than positions
             count = 0
             async with self._open({"after": after, "partition": partition, "limit": limit}) as response:
                 epoch = _facts(response).epoch

@@ -28,7 +28,9 @@ class TableRows:
     async def ask(self, connection: AsyncConnection[Any], keys: Iterable[Key]) -> AsyncCursor[Row]:
         """A cursor that will hold the rows with these keys; in a pipeline it does not wait for them."""
         cursor: AsyncCursor[Any] = connection.cursor(row_factory=dict_row)
-        return await cursor.execute(self._load, (orjson.dumps([self._named(key) for key in keys], default=_plain).decode(),))
+        return await cursor.execute(
+            self._load, (orjson.dumps([self._named(key) for key in keys], default=_plain).decode(),)
+        )
 
     def by_key(self, rows: Iterable[Row]) -> dict[Key, Row]:
         return {tuple(row[column] for column in self._table.key): row for row in rows}

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +130,7 @@ class Shift:
         self._halted[partition] = (reason, time.monotonic() + TRY_AGAIN_AFTER)
         self._say_halted()
 
-    def _resume(self, partitions: Set[int]) -> None:
+    def _resume(self, partitions: AbstractSet[int]) -> None:
         """These partitions are well, or not ours any more."""
         if partitions & self._halted.keys():
             self._halted = {number: halt for number, halt in self._halted.items() if number not in partitions}

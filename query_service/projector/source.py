@@ -5,7 +5,8 @@ miss what is between. And the mark names each partition's newest position: if it
 stream, asked after the mark was read, has nothing for us, the stream was wiped or cut.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +45,7 @@ class Reading:
     feed_trouble: str = ""
 
     @property
-    def partitions(self) -> Set[int]:
+    def partitions(self) -> AbstractSet[int]:
         """Those that have something to handle."""
         return {events.partition for events in self.slices}
 
@@ -151,7 +152,8 @@ class Source:
 
     async def _first_stretch(self, cursor: Cursor) -> Stretch:
         upto = self._missing_upto[cursor.partition]
-        async with aclosing(self._feed.read(cursor.partition, cursor.position, upto, self._batch)) as stretches:
+        reading = self._feed.read(cursor.partition, cursor.position, upto, self._batch, page=self._batch)
+        async with aclosing(reading) as stretches:
             async for stretch in stretches:
                 _require_same_epoch(cursor, stretch.epoch)
                 return stretch

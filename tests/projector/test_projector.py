@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import orjson
 
@@ -13,8 +13,8 @@ from shared_kernel.messaging.mark import MARK_KEY
 from shared_kernel.messaging.message import encode
 from shared_kernel.messaging.partition import stream_key
 from shared_kernel.privacy.payload import PayloadCodec
-from tests.support.read_side import KEK, ReadSide, eventually, pool_of
 from tests.support.cluster import Vault
+from tests.support.read_side import KEK, ReadSide, eventually, pool_of
 from tests.support.tallies import PROJECTION, REGISTRY, TallyOpened, TallyRaised, TallySigned
 
 TALLIES = Unit("tallies", "blue")

@@ -1,0 +1,90 @@
+"""The composition root of projector and rebuilds: settings in, tools out, opened and closed in order."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from query_service.features import PROJECTIONS
+from query_service.infrastructure import schema
+from query_service.infrastructure.feed import Feed
+from query_service.infrastructure.projection import Projection
+from query_service.projector.shift import Tools
+from query_service.projector.status import Status
+from query_service.settings import Settings
+from shared_kernel.auth.secrets import derive
+from shared_kernel.clock import SystemClock
+from shared_kernel.errors import StartupRefused
+from shared_kernel.events.registry import Registry, registry
+from shared_kernel.observability import Metrics
+from shared_kernel.privacy.kek import Kek
+from shared_kernel.privacy.vault import KeyVault
+from shared_kernel.process import require_database
+from shared_kernel.settings import secret_bytes
+
+SERVICE = "projector"
+REDIS_SECONDS = 5.0
+QUERY_OPTIONS = (
+    "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=120s -c idle_in_transaction_session_timeout=60s"
+)
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """Everything that projecting needs, open."""
+
+    tools: Tools
+    registry: Registry
+    keys: KeyVault
+    metrics: Metrics
+
+
+@asynccontextmanager
+async def equipped(settings: Settings, *, projections: Sequence[Projection] = PROJECTIONS) -> AsyncIterator[Equipment]:
+    """Raises Unreachable when a database is away, SchemaMismatch and StartupRefused."""
+    if settings.redis_url is None:
+        raise StartupRefused("The settings cannot be used: TWINLOG_REDIS_URL is missing.")
+    async with AsyncExitStack() as stack:
+        await require_database(settings.query_database_url, schema.check)
+        await require_database(settings.vault_database_url, _any_schema)
+        pool = await stack.enter_async_context(_pool(settings.query_database_url, 4, QUERY_OPTIONS))
+        vault = await stack.enter_async_context(_pool(settings.vault_database_url, 2, "-c statement_timeout=10s"))
+        keys = KeyVault(vault, Kek.parse(settings.kek.get_secret_value()))
+        await keys.check()
+        client = await stack.enter_async_context(_redis(settings.redis_url))
+        feed = Feed(settings.command_url, derive(secret_bytes(settings.shared_secret), "feed"))
+        stack.push_async_callback(feed.close)
+        metrics = Metrics(SERVICE)
+        tools = Tools(pool, client, feed, projections, Status(metrics, SystemClock()), asyncio.Event())
+        yield Equipment(tools, registry(), keys, metrics)
+
+
+async def _any_schema(_: AsyncConnection[Any]) -> None:
+    """The vault checks its own."""
+
+
+def _pool(url: str, size: int, options: str) -> Pool:
+    return AsyncConnectionPool(
+        url,
+        min_size=1,
+        max_size=size,
+        timeout=5.0,
+        kwargs={"autocommit": True, "options": options, "application_name": "twinlog-projector"},
+        open=False,
+    )
+
+
+def _redis(url: str) -> Redis:
+    """A client that tells of a failure at once: the projector itself decides when to try again."""
+    return Redis.from_url(
+        url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS, retry=Retry(NoBackoff(), 0)
+    )
