@@ -13,6 +13,7 @@ from tests.support.stack import Stack, running_stack
 
 if TYPE_CHECKING:
     from tests.support.read_side import ReadSide
+    from tests.support.write_side import WriteSide
 
 REAL_ENGINES = {"cluster", "valkey_url"}
 REAL_PROCESSES = {"stack"}
@@ -96,4 +97,13 @@ async def read_side(query_database: Database, vault_database: Vault, redis_url: 
     from tests.support.read_side import reading_side  # noqa: PLC0415 - most tests need no service at all
 
     async with reading_side(query_database, vault_database, redis_url) as side:
+        yield side
+
+
+@pytest.fixture
+async def write_side(command_database: Database, vault_database: Vault) -> "AsyncIterator[WriteSide]":
+    """The command API of this test, running on a port of its own."""
+    from tests.support.write_side import writing_side  # noqa: PLC0415 - most tests need no service at all
+
+    async with writing_side(command_database, vault_database) as side:
         yield side
