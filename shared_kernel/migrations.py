@@ -5,8 +5,10 @@ names: `upgrade` puts the wanted schema first in the search path, and functions 
 `SET search_path FROM CURRENT`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from alembic import command, context
@@ -14,6 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg import sql
+from psycopg.rows import tuple_row
 from sqlalchemy import Connection, StaticPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
@@ -33,8 +36,8 @@ def upgrade(owner_url: str, folder: Path, *, schema: str = "public", grants: Seq
     Safe to call from many processes at once and on an empty database; a second call changes nothing.
     Raises psycopg.Error when the database refuses and SchemaMismatch when it is newer than this release.
     """
-    with psycopg.connect(owner_url, application_name="twinlog-migrate") as connection:
-        _queue(connection, schema)
+    with alone(owner_url) as connection:
+        _enter(connection, schema)
         try:
             _run_scripts(connection, folder, schema)
         except CommandError:
@@ -45,6 +48,21 @@ def upgrade(owner_url: str, folder: Path, *, schema: str = "public", grants: Seq
             connection.execute(grant)
 
 
+@contextmanager
+def alone(owner_url: str) -> Iterator[psycopg.Connection]:
+    """A connection that holds the migration lock of its database; whoever else wants to change the schema queues.
+
+    The lock belongs to the session and ends with it. Raises psycopg.Error.
+    """
+    with psycopg.connect(owner_url, application_name="twinlog-migrate") as connection:
+        connection.execute(sql.SQL("SET lock_timeout = {}").format(QUEUE_TIMEOUT))
+        connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
+        connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT))
+        connection.execute(sql.SQL("SET statement_timeout = {}").format(STATEMENT_TIMEOUT))
+        connection.commit()
+        yield connection
+
+
 def head(folder: Path) -> str:
     """The newest revision in a script folder."""
     revision = ScriptDirectory.from_config(_config(folder)).get_current_head()
@@ -53,9 +71,9 @@ def head(folder: Path) -> str:
     return revision
 
 
-async def check(connection: psycopg.AsyncConnection, folder: Path, *, schema: str = "public") -> None:
+async def check(connection: psycopg.AsyncConnection[Any], folder: Path, *, schema: str = "public") -> None:
     """Raises SchemaMismatch unless `schema` is at this release's revision."""
-    async with connection.cursor() as cursor:
+    async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(_EXISTS, (_version_table(schema),))
         if (await cursor.fetchone()) == (True,):
             await cursor.execute(_revision_query(schema))
@@ -65,7 +83,7 @@ async def check(connection: psycopg.AsyncConnection, folder: Path, *, schema: st
     _compare(found, folder)
 
 
-def check_blocking(connection: psycopg.Connection, folder: Path, *, schema: str = "public") -> None:
+def check_blocking(connection: psycopg.Connection[Any], folder: Path, *, schema: str = "public") -> None:
     """The same as `check`, for code that runs in threads."""
     _compare(_revision_row(connection, schema), folder)
 
@@ -85,13 +103,9 @@ def run() -> None:
 _EXISTS = "SELECT to_regclass(%s) IS NOT NULL AS installed"
 
 
-def _queue(connection: psycopg.Connection, schema: str) -> None:
-    """Wait for our turn (the lock belongs to the session and ends with it), then make the schema the default one."""
-    connection.execute(sql.SQL("SET lock_timeout = {}").format(QUEUE_TIMEOUT))
-    connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
-    connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT))
-    connection.execute(sql.SQL("SET statement_timeout = {}").format(STATEMENT_TIMEOUT))
-    if schema != "public":  # PUBLIC may use "public" in every database; creating it needs a right its owner may lack
+def _enter(connection: psycopg.Connection, schema: str) -> None:
+    """Make the schema the one where unqualified names are created and looked up."""
+    if schema != "public":  # which is there in every database, and its owner may lack the right to create schemas
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
     connection.execute(sql.SQL("SET search_path = {}, pg_temp").format(sql.Identifier(schema)))
     connection.commit()
@@ -120,8 +134,8 @@ def _revision_query(schema: str) -> sql.Composed:
     return sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema, "alembic_version"))
 
 
-def _revision_row(connection: psycopg.Connection, schema: str) -> tuple[str] | None:
-    with connection.cursor() as cursor:
+def _revision_row(connection: psycopg.Connection[Any], schema: str) -> tuple[str] | None:
+    with connection.cursor(row_factory=tuple_row) as cursor:
         if cursor.execute(_EXISTS, (_version_table(schema),)).fetchone() != (True,):
             return None
         return cursor.execute(_revision_query(schema)).fetchone()

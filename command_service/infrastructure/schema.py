@@ -1,6 +1,7 @@
 """The command database's schema: bringing it to head, granting the service its rights, refusing other revisions."""
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -36,12 +37,12 @@ def head() -> str:
     return migrations.head(FOLDER)
 
 
-async def check(connection: psycopg.AsyncConnection, *, schema: str = "public") -> None:
+async def check(connection: psycopg.AsyncConnection[Any], *, schema: str = "public") -> None:
     """Raises SchemaMismatch unless the database is at `head()`."""
     await migrations.check(connection, FOLDER, schema=schema)
 
 
-def check_blocking(connection: psycopg.Connection, *, schema: str = "public") -> None:
+def check_blocking(connection: psycopg.Connection[Any], *, schema: str = "public") -> None:
     """The same as `check`, for the persistence module's threads."""
     migrations.check_blocking(connection, FOLDER, schema=schema)
 

@@ -1,0 +1,141 @@
+"""Group commit for threads: whoever comes first writes for all who came meanwhile, then hands the lead on.
+
+The same batches, statement and judgement of failures as the appender of the event loop; only the waiting differs.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.rows import tuple_row
+
+from command_service.infrastructure.event_store import batch
+from command_service.infrastructure.event_store.failure import Failure, failure, named
+from command_service.infrastructure.event_store.port import Appended, StoreUnavailable
+from command_service.infrastructure.event_store.waiting import Waiting
+from shared_kernel.errors import TwinlogError
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+
+GATHER = 0.0003
+"""Seconds that a leader waits for those whom the last batch has just released, when there were any."""
+
+Connect = Callable[[], AbstractContextManager[Connection[object]]]
+
+
+class Ticket:
+    """An append and the thread that waits for it: released when it is settled, or when it is its turn to lead."""
+
+    __slots__ = ("_turn", "deadline", "item", "outcome")
+
+    def __init__(self, item: batch.Item, deadline: float) -> None:
+        self.item = item
+        self.deadline = deadline
+        self.outcome: Appended | TwinlogError | None = None
+        self._turn = threading.Lock()
+        self._turn.acquire()
+
+    def wait(self) -> None:
+        self._turn.acquire()
+
+    def wake(self) -> None:
+        self._turn.release()
+
+
+class BlockingAppender:
+    """Shared by all threads of a process. `connect` lends a connection from a pool for one batch."""
+
+    def __init__(self, connect: Connect, call: sql.Composed, *, capacity: int, patience: float) -> None:
+        self._connect = connect
+        self._call = call
+        self._patience = patience
+        self._guard = threading.Lock()
+        self._waiting: Waiting[Ticket] = Waiting(capacity, lambda ticket: ticket.outcome is not None)
+        self._led = False
+        self._crowd = 1
+
+    def append(self, item: batch.Item) -> Appended:
+        """Raises what became of the item, StoreBusy or StoreUnavailable."""
+        ticket = Ticket(item, time.monotonic() + self._patience)
+        with self._guard:
+            self._waiting.add(ticket)
+            leads, self._led = not self._led, True
+        if not leads:
+            ticket.wait()
+        if ticket.outcome is None:
+            self._lead()
+        if not isinstance(ticket.outcome, Appended):
+            raise ticket.outcome or StoreUnavailable()
+        return ticket.outcome
+
+    def _lead(self) -> None:
+        """Write one batch (it holds the leader's own append, which has waited longest) and hand the lead on."""
+        tickets: list[Ticket] = []
+        try:
+            if self._crowd > 1:
+                time.sleep(GATHER)
+            with self._guard:
+                tickets = self._waiting.take()
+            self._write(tickets)
+        finally:
+            self._hand_on(tickets)
+
+    def _hand_on(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:  # nobody waits for ever, whatever went wrong
+            ticket.outcome = ticket.outcome or StoreUnavailable()
+        with self._guard:
+            following = self._waiting.first()
+            self._led = following is not None
+            self._crowd = len(tickets)
+        if following is not None:
+            following.wake()
+        for ticket in tickets[1:]:
+            ticket.wake()
+
+    def _write(self, tickets: list[Ticket]) -> None:
+        pause = FIRST_PAUSE
+        while tickets := _in_time(tickets):
+            connected = False
+            try:
+                with self._connect() as connection:
+                    connected = True
+                    outcomes = self._send(connection, [ticket.item for ticket in tickets])
+            except (psycopg.Error, OSError, batch.Unencodable) as error:
+                verdict = failure(error, connected=connected and not connection.closed and not connection.broken)
+                if verdict in (Failure.POISONED, Failure.BROKEN):
+                    self._blame(tickets, verdict, error)
+                    return
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                for ticket, outcome in zip(tickets, outcomes, strict=True):
+                    ticket.outcome = outcome
+                return
+
+    def _send(self, connection: Connection[object], items: Sequence[batch.Item]) -> Sequence[Appended | TwinlogError]:
+        parameters = batch.encode(items)
+        with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
+            cursor.execute(self._call, parameters, prepare=True)
+            return batch.decode(items, cursor.fetchall()).outcomes
+
+    def _blame(self, tickets: list[Ticket], verdict: Failure, error: Exception) -> None:
+        """One of them cannot be stored: halve the batch until it stands alone. If none can, none needs to be tried."""
+        if verdict is Failure.BROKEN or len(tickets) == 1:
+            for ticket in tickets:
+                ticket.outcome = named(error)
+            return
+        middle = len(tickets) // 2
+        self._write(tickets[:middle])
+        self._write(tickets[middle:])
+
+
+def _in_time(tickets: list[Ticket]) -> list[Ticket]:
+    now = time.monotonic()
+    for ticket in tickets:
+        if ticket.deadline <= now:
+            ticket.outcome = StoreUnavailable()
+    return [ticket for ticket in tickets if ticket.deadline > now]
