@@ -98,10 +98,10 @@ class KeyVault:
         made = SubjectKey(uuid4(), os.urandom(KEY_BYTES))
         wrapped = self._kek.wrap(made, tenant, subject)
         await self._insert((tenant, subject, made.key_id, wrapped, self._kek.current_generation))
-        key = await self.key_of(tenant, subject)
-        if key is None:
+        keys = await self._load({(tenant, subject)})  # not what others have on its way: that may be older than the key
+        if not keys:
             raise SubjectErased
-        return key
+        return keys[(tenant, subject)]
 
     def evict(self, tenant: str, subject: str) -> None:
         """Forget a key at once; called when its person is erased."""

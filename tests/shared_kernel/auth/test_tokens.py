@@ -122,6 +122,30 @@ def test_memory_for_verified_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert len(remembering._verified) == 2
 
 
+def test_token_is_checked_once_and_then_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    remembering = verifier()
+    first = remembering.verify(TOKEN, NOW)
+    monkeypatch.setattr(remembering, "_payload", None)
+    assert remembering.verify(TOKEN, NOW + timedelta(seconds=599)) is first
+
+
+def test_token_used_last_is_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared_kernel.auth.tokens.CACHE_SIZE", 2)
+    remembering = verifier()
+    older, newer, newest = (SIGNER.sign(PRINCIPAL, jti=str(number), now=NOW) for number in range(3))
+    for token in (older, newer, older, newest):
+        remembering.verify(token, NOW)
+    assert [entry[-1].jti for entry in remembering._verified.values()] == ["0", "2"]
+
+
+def test_remembered_token_is_refused_when_the_clock_falls_before_its_issue() -> None:
+    remembering = verifier()
+    remembering.verify(TOKEN, NOW - timedelta(seconds=5))
+    assert remembering.verify(TOKEN, NOW - timedelta(seconds=5)).jti == "token-1"
+    with pytest.raises(TokenRefused):
+        remembering.verify(TOKEN, NOW - timedelta(seconds=6))
+
+
 def test_refused_tokens_are_not_remembered() -> None:
     remembering = verifier()
     with pytest.raises(TokenRefused):

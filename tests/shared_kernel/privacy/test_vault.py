@@ -1,13 +1,16 @@
 """The key vault on real PostgreSQL: one key per person, and none for the erased."""
 
 import asyncio
+from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.errors import CheckViolation
 from psycopg_pool import AsyncConnectionPool
 
 from shared_kernel.errors import ServiceUnavailable, SubjectErased
-from shared_kernel.privacy.cipher import Unreadable
+from shared_kernel.privacy.cipher import SubjectKey, Unreadable
 from shared_kernel.privacy.vault import Kek, KeyVault
 from tests.shared_kernel.privacy.vaults import KEK, NEW, OLD, Counting, Hand, as_owner, erase, opened
 from tests.support.cluster import Cluster, Vault
@@ -121,6 +124,62 @@ async def test_evicted_key_is_gone_at_once(writer: Counting, vault_database: Vau
     assert await writer.key_of("acme", "alice") is None
 
 
+class Overtaken(Counting):
+    """A vault whose every insert is overtaken by somebody who asked just before and hears slowly."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.asking: asyncio.Task[object] | None = None
+        self.slow = False
+
+    async def _load(self, pairs: set[tuple[str, str]]) -> dict[tuple[str, str], SubjectKey]:
+        slow, self.slow = self.slow, False
+        keys = await super()._load(pairs)
+        if slow:
+            await asyncio.sleep(0.2)
+        return keys
+
+    async def _insert(self, params: tuple[Any, ...]) -> None:
+        self.slow = True
+        self.asking = asyncio.create_task(self.key_of("acme", "alice"))
+        await asyncio.sleep(0.05)
+        await super()._insert(params)
+
+
+async def test_somebody_s_older_question_does_not_hide_a_new_key(vault_database: Vault) -> None:
+    async with AsyncConnectionPool(vault_database.writer_url, min_size=2, open=False) as pool:
+        vault = Overtaken(pool, KEK)
+        made = await vault.make_key("acme", "alice")
+        assert vault.asking is not None
+        assert await vault.asking is None
+        assert await vault.key_of("acme", "alice") == made
+
+
+class Late(Counting):
+    """A vault where the person is erased at once after every insert."""
+
+    def __init__(self, pool: Any, kek: Kek, database: Vault) -> None:
+        super().__init__(pool, kek)
+        self.database = database
+
+    async def _insert(self, params: tuple[Any, ...]) -> None:
+        await super()._insert(params)
+        erase(self.database, "alice")
+
+
+async def test_person_erased_while_the_key_is_made_has_none(vault_database: Vault) -> None:
+    async with AsyncConnectionPool(vault_database.writer_url, min_size=1, open=False) as pool:
+        vault = Late(pool, KEK, vault_database)
+        with pytest.raises(SubjectErased):
+            await vault.make_key("acme", "alice")
+        assert await vault.key_of("acme", "alice") is None
+
+
+async def test_row_that_the_schema_refuses_is_no_erasure(writer: Counting) -> None:
+    with pytest.raises(CheckViolation, match="subject_keys_wrapped_ck"):
+        await writer._insert(("acme", "alice", UUID(int=1), b"short", 1))
+
+
 async def test_absence_is_never_remembered(writer: Counting, reader: Counting) -> None:
     assert await reader.key_of("acme", "alice") is None
     made = await writer.make_key("acme", "alice")
@@ -196,6 +255,21 @@ async def test_unreachable_vault_is_a_503_not_an_absence(unused_tcp_port: int) -
         for asking in (vault.key_of("acme", "alice"), vault.make_key("acme", "alice"), vault.check()):
             with pytest.raises(ServiceUnavailable, match="key vault"):
                 await asking
+
+
+async def test_vault_that_went_away_is_a_503(vault_database: Vault, cluster: Cluster) -> None:
+    async with AsyncConnectionPool(vault_database.reader_url, min_size=1, open=False, timeout=0.3) as pool:
+        vault = KeyVault(pool, KEK)
+        await vault.check()
+        with psycopg.connect(cluster.server_url, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {vault_database.name} ALLOW_CONNECTIONS false".encode())
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'twinlog_vault_reader'"
+            )
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'twinlog_vault_reader'"
+            )
+        with pytest.raises(ServiceUnavailable):
+            await vault.key_of("acme", "alice")
 
 
 async def test_restarted_server_is_not_noticed(writer: Counting, vault_database: Vault, cluster: Cluster) -> None:
