@@ -1,6 +1,7 @@
 """What a process tells its operators: JSON log lines without secrets or personal data, and Prometheus metrics."""
 
 import logging
+import os
 import re
 import sys
 import traceback
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from types import MappingProxyType, TracebackType
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar, cast
 
 import orjson
 import structlog
@@ -33,6 +34,9 @@ SENSITIVE = frozenset(
 """A log field is obscured when one of the words its name is made of is among these."""
 
 FOREIGN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "psycopg", "psycopg.pool", "alembic", "fastapi")
+TALKATIVE_LOGGERS = ("uvicorn.access", "httpx2", "httpcore2", "casbin")
+"""They write out addresses with their queries, or what they are asked to decide, at level info."""
+
 MAX_NESTING = 6
 DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -44,20 +48,39 @@ log_context: ContextVar[Mapping[str, str]] = ContextVar("twinlog_log_context", d
 M = TypeVar("M", Counter, Gauge, Histogram)
 
 
-def configure_logging(service: str, level: str = "info", stream: BinaryIO | None = None) -> None:
+class LineSink(Protocol):
+    """Where log lines go."""
+
+    def write(self, line: bytes, /) -> object: ...
+
+    def flush(self) -> object: ...
+
+
+class StandardError:
+    """File descriptor 2 itself: whatever becomes of `sys.stderr`, a logger that was made once can go on writing."""
+
+    def write(self, line: bytes, /) -> None:
+        while line:
+            line = line[os.write(2, line) :]
+
+    def flush(self) -> None:
+        """Nothing is ever held back."""
+
+
+def configure_logging(service: str, level: str = "info", sink: LineSink | None = None) -> None:
     """Send every log line of this process, our own and the libraries', as one JSON object to stderr.
 
-    Calling it again replaces the earlier configuration. Exception messages (which may quote values) appear only
-    at level `debug`, or when the exception is one of ours or the operating system's. Raises ValueError for an
-    unknown level.
+    Once per process, before the first line: loggers keep what they were first used with. Exception messages (which
+    may quote values) appear only at level `debug`, or when the exception is one of ours or the operating system's.
+    Raises ValueError for an unknown level.
     """
     threshold = _threshold(level)
-    out = stream or sys.stderr.buffer
+    out = sink or StandardError()
     enrich = _enricher(service, with_messages=threshold <= logging.DEBUG)
     structlog.configure(
         processors=[enrich, redact, _render],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.BytesLoggerFactory(out),
+        logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", out)),
         cache_logger_on_first_use=True,
     )
     _route_standard_logging(threshold, enrich, out)
@@ -87,7 +110,7 @@ def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
     return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
 
 
-def _route_standard_logging(threshold: int, enrich: Processor, out: BinaryIO) -> None:
+def _route_standard_logging(threshold: int, enrich: Processor, out: LineSink) -> None:
     handler = _BytesHandler(out)
     handler.setFormatter(
         ProcessorFormatter(
@@ -103,9 +126,8 @@ def _route_standard_logging(threshold: int, enrich: Processor, out: BinaryIO) ->
         foreign = logging.getLogger(name)
         foreign.handlers[:] = []
         foreign.propagate = True
-    # Each request is logged once, by us, with its route template; and casbin prints what it is asked.
-    logging.getLogger("uvicorn.access").disabled = True
-    logging.getLogger("casbin").setLevel(logging.CRITICAL)
+    for name in TALKATIVE_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _render_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
@@ -113,7 +135,7 @@ def _render_text(logger: WrappedLogger, method: str, event: EventDict) -> str:
 
 
 class _BytesHandler(logging.Handler):
-    def __init__(self, out: BinaryIO) -> None:
+    def __init__(self, out: LineSink) -> None:
         super().__init__()
         self._out = out
 
