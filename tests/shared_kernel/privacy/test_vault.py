@@ -266,8 +266,6 @@ async def test_vault_that_went_away_is_a_503(vault_database: Vault, cluster: Clu
             admin.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'twinlog_vault_reader'"
             )
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'twinlog_vault_reader'"
-            )
         with pytest.raises(ServiceUnavailable):
             await vault.key_of("acme", "alice")
 
