@@ -7,7 +7,7 @@ PROCESSES ?= 2
 PARALLEL := -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 PACKAGES := command_service query_service shared_kernel deploy
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links pyproject.toml
+	--no-emit-index-url --no-emit-find-links --upgrade
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
 .PHONY: help install demo up down reset test lint long bench compose-test test-docker lock deps
@@ -68,8 +68,9 @@ compose-test: install ## play the story against docker compose
 	else echo "compose-test: not run, there is no Docker here"; fi
 
 lock: install ## write the lock files anew from pyproject.toml
-	$(LOCK) --upgrade --output-file requirements.lock
-	$(LOCK) --upgrade --extra embedded --extra dev --output-file requirements-dev.lock
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra embedded --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --group build --output-file requirements-build.lock
 
 deps: install ## draw who imports whom, refuse cycles
 	$(BIN)/python -m tests.support.dependencies $(PACKAGES)
