@@ -29,7 +29,7 @@ _LEAVES = sql.SQL("SELECT position, leaf_hash FROM events WHERE position = ANY(%
 _INSTALLATION = sql.SQL("SELECT epoch, partitions FROM installation")
 _LASTS = sql.SQL("""
     SELECT slot %% %s AS partition, max(position) AS last
-      FROM events WHERE position > %s AND position <= %s GROUP BY slot %% %s
+      FROM events WHERE position > %s AND position <= %s GROUP BY partition
 """)
 _RECORDED_AT = sql.SQL("SELECT recorded_at FROM events WHERE position = %s")
 _PUBLICATION = sql.SQL("SELECT epoch, position, last FROM publication")
@@ -117,7 +117,7 @@ class Log:
         usable = known is not None and known.position <= upto and len(known.last) == partitions
         last = list(known.last) if known and usable else [0] * partitions
         after = known.position if known and usable else 0
-        cursor = await self._connection.execute(_LASTS, (partitions, after, upto, partitions))
+        cursor = await self._connection.execute(_LASTS, (partitions, after, upto))
         async for partition, position in cursor:
             last[partition] = position
         return tuple(last)
