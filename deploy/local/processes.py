@@ -118,6 +118,7 @@ def _not_ready(url: str) -> str:
 
 
 def last_line(process: Process) -> str:
-    """The last thing a process wrote to its log."""
-    text = process.program.log.read_text(errors="replace").strip()
-    return text.rpartition("\n")[2] or f"it wrote nothing to {process.program.log}"
+    """The last thing a process wrote to its log that has words in it (not the mark below a line of source)."""
+    lines = process.program.log.read_text(errors="replace").splitlines()
+    with_words = (line for line in reversed(lines) if any(sign.isalpha() for sign in line))
+    return next(with_words, f"it wrote nothing to {process.program.log}")
