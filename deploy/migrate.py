@@ -1,15 +1,28 @@
 """Bringing the three databases to this release's schema, each with its owner's rights and no others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 import psycopg
 
 from command_service.infrastructure import schema as command_schema
 from command_service.infrastructure import vault_schema
-from deploy.local.environment import Environments
 from query_service.infrastructure import schema as query_schema
 from shared_kernel.process import Unreachable, place_of
+
+
+class Environments(Protocol):
+    """Settings without their prefix, for each service and for the owners of the databases."""
+
+    @property
+    def command(self) -> Mapping[str, str]: ...
+
+    @property
+    def query(self) -> Mapping[str, str]: ...
+
+    @property
+    def owner(self) -> Mapping[str, str]: ...
 
 
 def role_of(url: str | None) -> str | None:
