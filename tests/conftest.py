@@ -13,7 +13,7 @@ from tests.support.stack import Stack, running_stack
 
 if TYPE_CHECKING:
     from tests.support.read_side import ReadSide
-    from tests.support.write_side import WriteSide
+    from tests.support.command_side import CommandSide
 
 REAL_ENGINES = {"cluster", "valkey_url"}
 REAL_PROCESSES = {"stack"}
@@ -101,9 +101,9 @@ async def read_side(query_database: Database, vault_database: Vault, redis_url: 
 
 
 @pytest.fixture
-async def write_side(command_database: Database, vault_database: Vault) -> "AsyncIterator[WriteSide]":
+async def command_side(command_database: Database, vault_database: Vault) -> "AsyncIterator[CommandSide]":
     """The command API of this test, running on a port of its own."""
-    from tests.support.write_side import writing_side  # noqa: PLC0415 - most tests need no service at all
+    from tests.support.command_side import command_side_of  # noqa: PLC0415 - most tests need no service at all
 
-    async with writing_side(command_database, vault_database) as side:
+    async with command_side_of(command_database, vault_database) as side:
         yield side

@@ -1,0 +1,67 @@
+"""The feed: the log as the query service reads it, and nobody else."""
+
+from shared_kernel.events.envelope import StoredRow
+from shared_kernel.events.leaf import leaf_of
+from shared_kernel.messaging.feed import decode
+from shared_kernel.messaging.partition import partition_of
+from tests.support.command_side import CommandSide
+
+
+async def lines(command_side: CommandSide, **query: int) -> list[StoredRow]:
+    headers = {"Authorization": command_side.services.feed_credential.decode()}
+    answer = await command_side.http.get("/v1/feed", params=query, headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/jsonl"
+    return [decode(line) for line in answer.content.splitlines()]
+
+
+async def test_feed_shows_the_log_as_it_is_stored(command_side: CommandSide) -> None:
+    ada = await command_side.register()
+    for name in ("a", "b", "c"):
+        await command_side.create_resource(ada, name)
+    rows = await lines(command_side)
+    assert [row.position for row in rows] == [1, 2, 3, 4, 5]
+    assert all(row.leaf_hash == leaf_of(row) for row in rows)
+    stored = await command_side.rows("SELECT payload, metadata FROM events ORDER BY position")
+    assert [(row.payload, row.metadata) for row in rows] == [(r["payload"], r["metadata"]) for r in stored]
+
+
+async def test_feed_goes_on_after_a_position_and_stops_at_the_limit(command_side: CommandSide) -> None:
+    ada = await command_side.register()
+    for name in ("a", "b", "c"):
+        await command_side.create_resource(ada, name)
+    assert [row.position for row in await lines(command_side, after=2, limit=2)] == [3, 4]
+    assert await lines(command_side, after=5) == []
+
+
+async def test_partitions_together_are_the_whole_log(command_side: CommandSide) -> None:
+    ada = await command_side.register()
+    for number in range(12):
+        await command_side.create_resource(ada, str(number))
+    found = [await lines(command_side, partition=partition) for partition in range(8)]
+    for partition, rows in enumerate(found):
+        assert all(partition_of(row.slot, 8) == partition for row in rows)
+        assert [row.position for row in rows] == sorted(row.position for row in rows)
+    assert sorted(row.position for rows in found for row in rows) == list(range(1, 15))
+
+
+async def test_headers_say_epoch_head_and_partitions(command_side: CommandSide) -> None:
+    headers = {"Authorization": command_side.services.feed_credential.decode()}
+    answer = await command_side.http.get("/v1/feed", params={"limit": 1}, headers=headers)
+    assert [answer.headers[name] for name in ("Log-Epoch", "Log-Head", "Log-Partitions")] == ["1", "1", "8"]
+
+
+async def test_nobody_reads_the_feed_without_its_credential(command_side: CommandSide) -> None:
+    admin = await command_side.register("Adm", roles=("admin", "auditor"))
+    credential = command_side.services.feed_credential.decode()
+    for authorization in ("", f"Bearer {command_side.access_token(admin)}", credential[:-1], credential.upper(), "ü"):
+        headers = {b"Authorization": authorization.encode("latin-1")}
+        answer = await command_side.http.get("/v1/feed", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+
+
+async def test_bad_questions_are_422(command_side: CommandSide) -> None:
+    headers = {"Authorization": command_side.services.feed_credential.decode()}
+    for query in ({"after": -1}, {"limit": 0}, {"limit": 10_001}, {"partition": -1}, {"after": 2**63}, {"colour": 1}):
+        answer = await command_side.http.get("/v1/feed", params=query, headers=headers)
+        assert answer.status_code == 422, query
