@@ -1,8 +1,9 @@
 """Where to go on: what Redis holds is compared with the log before anything is added to it.
 
-The relay resumes after the newest position that it knows to be published: from its row in the database, or from the
-mark. After Redis was wiped that means: only new events are published. Readers see by `previous` and by the mark that
-they miss some, and read those from the feed. For the same reason no more is caught up than a stream may keep.
+The relay resumes after the position that its row in the database names, which is at most a second old, and leaves out
+what the streams already hold. After Redis was wiped that means: only new events are published. Readers see by
+`previous` and by the mark that they miss some, and read those from the feed. For the same reason no more is caught up
+than a stream may keep. The mark in Redis is no place to resume from: it may cover entries that Redis refused.
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ async def agree(log: Log, publisher: Publisher, catch_up_at_most: int) -> Resump
     current = {partition: top for partition, top in tops.items() if top.epoch == installation.epoch}
     await _require_same_leaves(log, current)
     known = await log.publication()
-    position = max(_resume_after(installation, known, mark, head), head - catch_up_at_most)
+    position = max(min(known.position if known else 0, head), head - catch_up_at_most)
     last = await log.last_positions(position, installation.partitions, known)
     start = Publication(installation.epoch, position, last)
     return Resumption(start, {partition: top.position for partition, top in current.items()})
@@ -59,9 +60,3 @@ async def _require_same_leaves(log: Log, tops: Mapping[int, Top]) -> None:
                 f"{RESTORED}."
             )
 
-
-def _resume_after(installation: Installation, known: Publication | None, mark: Mark | None, head: int) -> int:
-    """The newest position that is known to be published; a row kept through a restore is never beyond the log."""
-    from_row = known.position if known else 0
-    from_mark = mark.head if mark and mark.epoch == installation.epoch else 0
-    return min(max(from_row, from_mark), head)

@@ -109,9 +109,7 @@ class ReadSide:
 
     async def positions(self, unit: Unit = LOG) -> list[int]:
         """The unit's checkpoints by partition."""
-        query = (
-            "SELECT position FROM public.checkpoints WHERE projection = %s AND generation = %s ORDER BY partition"
-        )
+        query = "SELECT position FROM public.checkpoints WHERE projection = %s AND generation = %s ORDER BY partition"
         async with self.pool.connection() as connection:
             cursor = await connection.execute(query, (unit.projection, unit.generation))
             return [position for (position,) in await cursor.fetchall()]

@@ -1,117 +1,122 @@
-"""The write side of a test: the real command API over real HTTP, on databases that are the test's own."""
+"""A relay's surroundings for one test: a real event store to append to, a real Redis to publish on."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import httpx2
 import psycopg
-from psycopg.rows import dict_row
+from redis.asyncio import Redis
 
-from command_service.app import create_app
-from command_service.bootstrap import Services, bootstrap
-from command_service.features.access.commands import CreateTenant
-from command_service.infrastructure.call import Call
-from command_service.settings import Settings
-from shared_kernel.auth.principal import Principal
-from shared_kernel.web.server import serve
-from tests.support.cluster import Database, Vault
+from command_service.infrastructure.event_store.port import Append, Appended, NewEvent
+from command_service.infrastructure.event_store.store import PostgresEventStore
+from command_service.relay.publisher import Publisher
+from command_service.relay.relay import Relay
+from command_service.relay.status import Status
+from shared_kernel.clock import SystemClock
+from shared_kernel.messaging.mark import MARK_KEY, Mark
+from shared_kernel.messaging.message import Message, decode
+from shared_kernel.messaging.partition import stream_key
+from shared_kernel.observability import Metrics
+from tests.support.cluster import Database
+from tests.support.history import METADATA
 
-PASSWORD = "winter-otter-plays-chess"
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody with an account; the token carries `roles`, whatever was granted."""
-
-    id: UUID
-    email: str
-    tenant: str = "default"
-    roles: tuple[str, ...] = ("member",)
+TOPIC = "tests.Happened.v1"
+PARTITIONS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WriteSide:
-    """Send commands with `send`, look into the database with `rows`."""
+    """The log, and what of it has been published."""
 
-    services: Services
-    http: httpx2.AsyncClient
     database: Database
+    store: PostgresEventStore
+    redis: Redis
+    versions: dict[str, int] = field(default_factory=dict)
 
-    async def send(
-        self, method: str, path: str, body: Any = None, *, by: Person | None = None, **headers: str
-    ) -> httpx2.Response:
-        """Header names are written with underscores: `If_Match='"1"'`."""
-        given = {name.replace("_", "-"): value for name, value in headers.items()}
-        if by is not None:
-            given.setdefault("Authorization", f"Bearer {self.access_token(by)}")
-        return await self.http.request(method, path, json=body, headers=given)
+    async def append(self, *streams: str) -> Appended:
+        """One event for each stream, one after the other."""
+        for stream in streams:
+            version = self.versions.get(stream, 0)
+            event = NewEvent(uuid4(), TOPIC, b'{"n": 1}', METADATA)
+            appended = await self.store.append(Append("default", stream, version, (event,)))
+            self.versions[stream] = appended.version
+        return appended
 
-    async def sign_in(self, form: Mapping[str, str], **headers: str) -> httpx2.Response:
-        return await self.http.post("/v1/token", data=dict(form), headers=headers)
+    async def append_many(self, count: int) -> Appended:
+        """Events of as many new streams, in batches as they come."""
+        events = [NewEvent(uuid4(), TOPIC, b'{"n": 1}', METADATA) for _ in range(count)]
+        appends = [Append("default", f"things-{uuid4()}", 0, (event,)) for event in events]
+        return max(await asyncio.gather(*map(self.store.append, appends)), key=lambda appended: appended.position)
 
-    async def register(
-        self, name: str = "Ada", *, tenant: str = "default", roles: Sequence[str] = ("member",)
-    ) -> Person:
-        """A new account with an address of its own."""
-        email = f"{name.lower()}-{uuid4().hex[:8]}@example.com"
-        body = {"email": email, "password": PASSWORD, "name": name}
-        answer = await self.send("POST", "/v1/users", body, Tenant=tenant)
-        assert answer.status_code == 201, answer.text
-        return Person(UUID(answer.json()["id"]), email, tenant, tuple(roles))
-
-    async def create_tenant(self, slug: str) -> None:
-        await self.services.access.create_tenant(CreateTenant(slug), Call.of_system(slug, "test"))
-
-    async def create_resource(self, owner: Person, name: str = "orjson", **details: Any) -> str:
-        """The path of a new resource."""
-        answer = await self.send("POST", "/v1/resources", {"name": name, **details}, by=owner)
-        assert answer.status_code == 201, answer.text
-        return str(answer.headers["Location"])
-
-    def access_token(self, person: Person, at: datetime | None = None) -> str:
-        now = at or datetime.now(UTC)
-        principal = Principal(
-            person.id, person.tenant, UUID(int=person.id.int ^ 1), person.roles, "aal1", int(now.timestamp())
+    @asynccontextmanager
+    async def relay(self, *, max_length: int = 100_000, catch_up: int = 100_000) -> AsyncIterator[Status]:
+        """A running relay; it has stopped gracefully at the end of the block."""
+        stop, status = asyncio.Event(), Status(Metrics("test"))
+        relay = Relay(
+            self.database.app_url,
+            Publisher(self.redis, max_length),
+            status,
+            clock=SystemClock(),
+            stop=stop,
+            catch_up_at_most=catch_up,
         )
-        return self.services.signer.sign(principal, jti=str(uuid4()), now=now)
+        running = asyncio.create_task(relay.run())
+        try:
+            yield status
+        finally:
+            stop.set()
+            async with asyncio.timeout(10):
+                await running
 
-    async def rows(self, query: str, *params: Any) -> list[dict[str, Any]]:
-        """Look into the command database as its owner."""
-        async with (
-            await psycopg.AsyncConnection.connect(self.database.owner_url) as connection,
-            connection.cursor(row_factory=dict_row) as cursor,
-        ):
-            await cursor.execute(query.encode(), params)
-            return await cursor.fetchall()
+    async def mark(self) -> Mark | None:
+        stored = await self.redis.get(MARK_KEY)
+        return Mark.decode(stored) if isinstance(stored, bytes) else None
 
-    async def topics_of(self, path: str) -> list[str]:
-        """What has happened to the object at this path, oldest first, as bare event names."""
-        stream = path.removeprefix("/v1/").replace("/", "-", 1)
-        found = await self.rows("SELECT topic FROM events WHERE stream = %s ORDER BY version", stream)
-        return [row["topic"].split(".")[1] for row in found]
+    async def published_upto(self, position: int, epoch: int = 1) -> bool:
+        mark = await self.mark()
+        return mark is not None and (mark.epoch, mark.head) == (epoch, position)
 
+    async def messages(self) -> list[Message]:
+        """Everything in Redis, in position order."""
+        found = []
+        for partition in range(PARTITIONS):
+            entries: Any = await self.redis.xrange(stream_key(partition))
+            for entry_id, fields in entries:
+                message = decode(fields)
+                assert entry_id == message.entry_id.encode()
+                found.append(message)
+        return sorted(found, key=lambda message: message.row.position)
 
-def settings_of(command: Database, vault: Vault) -> Settings:
-    return Settings(env="development", command_database_url=command.app_url, vault_database_url=vault.writer_url)
+    async def positions(self) -> list[int]:
+        return [message.row.position for message in await self.messages()]
+
+    def as_owner(self, *statements: str) -> None:
+        """What no service may do: change the log behind its back."""
+        with psycopg.connect(self.database.owner_url) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def end_session_of_leader(self) -> None:
+        """Cut the connection that holds the leader's lock."""
+        with psycopg.connect(self.database.app_url) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(l.pid) FROM pg_locks AS l"
+                " JOIN pg_database AS d ON d.oid = l.database AND d.datname = current_database()"
+                " WHERE l.locktype = 'advisory' AND l.granted"
+            )
+
+    def tamper(self, *statements: str) -> None:
+        """The same with the log's own guard switched off."""
+        guard = "ALTER TABLE events {} TRIGGER events_append_only"
+        self.as_owner(guard.format("DISABLE"), *statements, guard.format("ENABLE"))
 
 
 @asynccontextmanager
-async def writing_side(command: Database, vault: Vault, **overrides: Any) -> AsyncIterator[WriteSide]:
-    """Boot through the composition root, serve on a free port, stop at the end."""
-    services = bootstrap(settings_of(command, vault), **overrides)
-    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    serving = asyncio.create_task(serve(create_app(services), "127.0.0.1", 0, started=port.set_result))
-    try:
-        await asyncio.wait((port, serving), return_when=asyncio.FIRST_COMPLETED)
-        if not port.done():
-            await serving  # raises why it could not start
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port.result()}", timeout=20) as http:
-            yield WriteSide(services, http, command)
-    finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+async def write_side(database: Database, redis_url: str) -> AsyncIterator[WriteSide]:
+    """Open the store, and close everything at the end."""
+    store = PostgresEventStore(database.app_url, topics=[TOPIC])
+    async with store, Redis.from_url(redis_url) as client:
+        yield WriteSide(database, store, client)
