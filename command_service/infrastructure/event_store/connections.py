@@ -44,9 +44,11 @@ def configure_blocking(connection: Connection[Any]) -> None:
     connection.execute(_SESSION)
 
 
-def reading_pool(url: str, size: int) -> AsyncConnectionPool[AsyncConnection[Any]]:
-    """Connections for reads, not opened yet."""
-    return AsyncConnectionPool(url, kwargs=CONNECT, configure=configure, min_size=1, max_size=size, open=False)
+def reading_pool(url: str, size: int, patience: float) -> AsyncConnectionPool[AsyncConnection[Any]]:
+    """Connections for reads, not opened yet; whoever gets none in `patience` seconds meets PoolTimeout."""
+    return AsyncConnectionPool(
+        url, kwargs=CONNECT, configure=configure, min_size=1, max_size=size, timeout=patience, open=False
+    )
 
 
 def is_alive(connection: BaseConnection[Any] | None) -> bool:

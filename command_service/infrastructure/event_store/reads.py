@@ -1,20 +1,21 @@
 """Reading the log and what stands beside it."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, sql
-from psycopg.rows import args_row
+from psycopg.rows import AsyncRowFactory, args_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from command_service.infrastructure.event_store.port import IdempotencyRecord, StoreUnavailable
 from shared_kernel.events.envelope import StoredRow
 
 BATCH = 1_000
+
+UNREADABLE = "The event store cannot be read just now; try again in a moment."
 
 R = TypeVar("R")
 
@@ -136,17 +137,26 @@ class Reads:
         return int(row[0]) if row else 0
 
     async def _fetch(self, shape: type[R], query: LiteralString, parameters: Sequence[Any]) -> list[R]:
-        async with (
-            reading(self._pool) as connection,
-            connection.cursor(binary=True, row_factory=args_row(shape)) as cursor,
-        ):
-            await cursor.execute(self._statement(query), parameters, prepare=True)
-            return await cursor.fetchall()
+        return await self._run(query, parameters, args_row(shape))
 
     async def _first(self, query: LiteralString, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
-        async with reading(self._pool) as connection, connection.cursor(binary=True) as cursor:
-            await cursor.execute(self._statement(query), parameters, prepare=True)
-            return await cursor.fetchone()
+        rows = await self._run(query, parameters, tuple_row)
+        return rows[0] if rows else None
+
+    async def _run(self, query: LiteralString, parameters: Sequence[Any], row: AsyncRowFactory[R]) -> list[R]:
+        """A restarted server leaves dead connections in the pool; a read does no harm: try again past all of them."""
+        for attempt in range(self._pool.max_size + 1):
+            try:
+                async with (
+                    self._pool.connection() as connection,
+                    connection.cursor(binary=True, row_factory=row) as cursor,
+                ):
+                    await cursor.execute(self._statement(query), parameters, prepare=True)
+                    return await cursor.fetchall()
+            except (psycopg.OperationalError, PoolClosed) as error:
+                if attempt == self._pool.max_size or not _lost(error):
+                    raise StoreUnavailable(UNREADABLE) from error
+        raise StoreUnavailable(UNREADABLE)
 
     def _statement(self, query: LiteralString) -> sql.Composed:
         if query not in self._statements:
@@ -154,11 +164,7 @@ class Reads:
         return self._statements[query]
 
 
-@asynccontextmanager
-async def reading(pool: AsyncConnectionPool[AsyncConnection[Any]]) -> AsyncIterator[AsyncConnection[Any]]:
-    """A connection from the pool. Raises StoreUnavailable when there is none to be had or it is lost."""
-    try:
-        async with pool.connection() as connection:
-            yield connection
-    except (psycopg.OperationalError, PoolTimeout, PoolClosed) as error:
-        raise StoreUnavailable from error
+def _lost(error: Exception) -> bool:
+    """Whether the connection went away, rather than the server refusing or the pool having none to give."""
+    state = error.sqlstate or "" if isinstance(error, psycopg.OperationalError) else ""
+    return not isinstance(error, (PoolTimeout, PoolClosed)) and (not state or state.startswith("57P"))

@@ -24,7 +24,7 @@ from command_service.infrastructure.event_store.port import (
     StoreUnavailable,
     UnregisteredTopic,
 )
-from command_service.infrastructure.event_store.reads import Installation, PartitionPage, Reads, reading
+from command_service.infrastructure.event_store.reads import Installation, PartitionPage, Reads
 from shared_kernel.events.envelope import StoredRow
 
 MAX_PAYLOAD = 1_048_576
@@ -39,7 +39,8 @@ class PostgresEventStore:
     """Implements `port.EventStore`; open it before use, close it when the process ends.
 
     `topics` are the topics that may be appended, `capacity` how many appends may wait before the next is refused with
-    StoreBusy, `patience` for how many seconds an append is tried before it is StoreUnavailable.
+    StoreBusy, `patience` for how many seconds an append or a read is tried before it is StoreUnavailable, and `readers`
+    how many reads may go on at once.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class PostgresEventStore:
         self._topics = frozenset(topics)
         self._max_payload = max_payload
         self._schema = schema
-        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = reading_pool(url, readers)
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = reading_pool(url, readers, patience)
         self._reads = Reads(self._pool, schema)
         self._appender = Appender(
             partial(open_connection, url), batch.call(schema), capacity=capacity, patience=patience
@@ -66,7 +67,7 @@ class PostgresEventStore:
         """Raises StoreUnavailable when the database is not reached in `wait` seconds, SchemaMismatch if it is old."""
         try:
             await self._pool.open(wait=True, timeout=wait)
-            async with reading(self._pool) as connection:
+            async with self._pool.connection() as connection:
                 await log_schema.check(connection, schema=self._schema)
         except BaseException as error:
             await self._pool.close()
