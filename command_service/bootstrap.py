@@ -43,6 +43,7 @@ from shared_kernel.settings import secret_bytes
 
 SERVICE = "command"
 VAULT_CONNECTIONS = 4
+VAULT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,12 @@ def bootstrap(
 def _vault_pool(settings: Settings) -> Pool:
     options: dict[str, Any] = {"autocommit": True, "application_name": "twinlog-command"}
     return AsyncConnectionPool(
-        settings.vault_database_url, kwargs=options, min_size=1, max_size=VAULT_CONNECTIONS, timeout=5.0, open=False
+        settings.vault_database_url,
+        kwargs=options,
+        min_size=1,
+        max_size=VAULT_CONNECTIONS,
+        timeout=VAULT_SECONDS,
+        open=False,
     )
 
 

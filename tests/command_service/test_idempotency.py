@@ -17,7 +17,7 @@ from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import ReplayUnavailable
 from shared_kernel.web.headers import IfMatch
 from tests.support.cluster import Database, Vault
-from tests.support.command_side import PASSWORD, Person, CommandSide, command_side_of
+from tests.support.command_side import PASSWORD, CommandSide, Person, command_side_of
 
 KEPT = ("ETag", "Consistency-Token", "Location", "Content-Type")
 

@@ -4,9 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.support.command_side import Person, CommandSide
+from tests.support.command_side import CommandSide, Person
 
 NOWHERE = "/v1/resources/0192f000-0000-7000-8000-00000000dead"
+CHANGES: tuple[tuple[str, str, Any], ...] = (
+    ("PATCH", "", {"name": "x"}),
+    ("POST", "/archive", None),
+    ("POST", "/restore", None),
+)
 
 
 @pytest.fixture
@@ -176,7 +181,7 @@ async def test_another_tenants_resource_is_404_even_for_its_admins(command_side:
     path = await command_side.create_resource(ada, classification="public")
     await command_side.create_tenant("acme")
     stranger = await command_side.register("Eve", tenant="acme", roles=("member", "admin"))
-    for method, step, body in (("PATCH", "", {"name": "x"}), ("POST", "/archive", None), ("POST", "/restore", None)):
+    for method, step, body in CHANGES:
         answer = await command_side.send(method, path + step, body, by=stranger)
         assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
     assert await command_side.topics_of(path) == ["ResourceCreated"]
@@ -210,9 +215,7 @@ async def test_stale_condition_is_412_even_when_there_is_nothing_to_do(command_s
     assert (await command_side.send("POST", f"{path}/restore", by=ada, If_Match='"7"')).status_code == 412
 
 
-async def test_metadata_names_actor_and_correlation_and_nothing_personal(
-    command_side: CommandSide, ada: Person
-) -> None:
+async def test_metadata_names_actor_and_correlation_and_nobody(command_side: CommandSide, ada: Person) -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     headers = {"X_Correlation_ID": "order-4711", "traceparent": f"00-{trace}-b7ad6b7169203331-01"}
     answer = await command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada, **headers)

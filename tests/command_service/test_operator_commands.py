@@ -1,0 +1,68 @@
+"""What operators type: tenants and admins from the command line, against real databases."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import pytest
+
+from tests.support.cluster import Database, Vault
+from tests.support.command_process import command_process, variables_of
+from tests.support.stack import twinlog
+
+PASSWORD = "winter-otter-plays-chess"
+ADMIN = ("users", "create-admin", "--email", "adm@example.com", "--password-stdin")
+
+
+@pytest.fixture
+def variables(command_database: Database, vault_database: Vault) -> dict[str, str]:
+    return variables_of(command_database, vault_database)
+
+
+def typed(variables: Mapping[str, str], *words: str, given: str = "") -> tuple[int, dict[str, Any]]:
+    """The exit code, and the one JSON object on standard output."""
+    done = twinlog(*words, "--json", variables=variables, given=given)
+    assert done.stdout.count("\n") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, answer
+
+
+def test_created_tenant_takes_registrations_and_its_admin_signs_in(variables: dict[str, str]) -> None:
+    assert typed(variables, "tenants", "create", "acme") == (0, {"ok": True, "tenant": "acme"})
+    code, made = typed(variables, *ADMIN, "--tenant", "acme", given=PASSWORD)
+    assert (code, made["ok"], made["tenant"]) == (0, True, "acme")
+    with command_process(variables) as running, httpx2.Client(base_url=running.url) as http:
+        form = {"grant_type": "password", "username": "adm@example.com", "password": PASSWORD}
+        token = http.post("/v1/token", data=form, headers={"Tenant": "acme"}).json()["access_token"]
+        path = f"/v1/users/{made['user_id']}/roles/auditor"
+        assert http.put(path, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_refusals_are_one_object_with_a_code(variables: dict[str, str]) -> None:
+    assert typed(variables, "tenants", "create", "default")[1]["code"] == "tenant-already-exists"
+    for words, given, exit_code, code in (
+        (("tenants", "create", "default"), "", 1, "tenant-already-exists"),
+        (("tenants", "create", "No Slug"), "", 2, "validation-failed"),
+        ((*ADMIN, "--tenant", "nowhere"), PASSWORD, 1, "not-found"),
+        (ADMIN, "weak", 1, "weak-password"),
+        (ADMIN, "", 2, "validation-failed"),
+    ):
+        found = typed(variables, *words, given=given)
+        assert (found[0], found[1]["ok"], found[1]["code"]) == (exit_code, False, code), words
+
+
+def test_unreachable_database_is_exit_code_3(variables: dict[str, str]) -> None:
+    nowhere = {**variables, "TWINLOG_COMMAND_DATABASE_URL": "postgresql://twinlog:hidden@127.0.0.1:9/twinlog"}
+    code, answer = typed(nowhere, "tenants", "create", "acme")
+    assert (code, answer["code"]) == (3, "unreachable")
+    assert "hidden" not in answer["detail"]
+
+
+def test_without_json_it_speaks_in_sentences(variables: dict[str, str]) -> None:
+    done = twinlog("tenants", "create", "acme", variables=variables)
+    assert (done.returncode, done.stdout) == (0, "The tenant acme is created.\n")
+    refused = twinlog("tenants", "create", "acme", variables=variables)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "There is a tenant of this name already.\n"

@@ -1,0 +1,60 @@
+"""What the command service says, and answers, while a database is away; and that it comes back by itself."""
+
+import psycopg
+
+from command_service.infrastructure.event_store.store import PostgresEventStore
+from shared_kernel.events.registry import registry
+from tests.support.cluster import Cluster, Database, Vault
+from tests.support.command_side import CommandSide, command_side_of
+
+
+def close(cluster: Cluster, name: str) -> None:
+    with psycopg.connect(cluster.server_url, autocommit=True) as admin:
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+
+
+def reopen(cluster: Cluster, name: str) -> None:
+    with psycopg.connect(cluster.server_url, autocommit=True) as admin:
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+
+
+async def ready(command_side: CommandSide) -> tuple[int, dict[str, str]]:
+    answer = await command_side.http.get("/readyz")
+    return answer.status_code, answer.json()["checks"]
+
+
+async def test_away_vault_is_said_and_refuses_who_needs_it(
+    command_side: CommandSide, vault_database: Vault, cluster: Cluster
+) -> None:
+    ada = await command_side.register()
+    close(cluster, vault_database.name)
+    status, checks = await ready(command_side)
+    assert (status, checks["database"]) == (503, "ok")
+    assert checks["vault"] not in {"", "ok"}
+    body = {"email": "bob@example.com", "password": "winter-otter-plays-chess", "name": "Bob"}
+    refused = await command_side.send("POST", "/v1/users", body)
+    assert (refused.status_code, refused.json()["code"]) == (503, "service-unavailable")
+    assert refused.headers["Retry-After"]
+    assert (await command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada)).status_code == 201
+    reopen(cluster, vault_database.name)
+    assert (await command_side.send("POST", "/v1/users", body)).status_code == 201
+
+
+async def test_away_log_is_said_and_refuses_everybody(
+    command_database: Database, vault_database: Vault, cluster: Cluster
+) -> None:
+    store = PostgresEventStore(command_database.app_url, topics=registry().by_topic.keys(), patience=1.0)
+    async with command_side_of(command_database, vault_database, log=store) as side:
+        ada = await side.register()
+        path = await side.create_resource(ada)
+        close(cluster, command_database.name)
+        status, checks = await ready(side)
+        assert (status, checks["vault"]) == (503, "ok")
+        assert checks["database"] not in {"", "ok"}
+        for method, target, body in (("POST", f"{path}/archive", None), ("POST", "/v1/resources", {"name": "x"})):
+            refused = await side.send(method, target, body, by=ada)
+            assert refused.status_code == 503
+            assert refused.headers["Retry-After"]
+        reopen(cluster, command_database.name)
+        assert (await side.send("POST", f"{path}/archive", by=ada)).status_code == 200
