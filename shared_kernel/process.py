@@ -79,7 +79,7 @@ async def require_database(url: str, check: Check) -> None:
     try:
         connection = await psycopg.AsyncConnection.connect(url, connect_timeout=CONNECT_SECONDS)
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[0]
         raise Unreachable(f"The database at {place_of(url)} cannot be reached: {reason}") from None
     async with connection:
         await check(connection)

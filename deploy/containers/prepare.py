@@ -22,7 +22,7 @@ def prepare(base: Path) -> list[str]:
     try:
         server = psycopg.connect(POSTGRES.replace("@", f":{password}@", 1), autocommit=True, connect_timeout=10)
     except psycopg.OperationalError as error:
-        raise Unreachable(f"PostgreSQL cannot be reached: {str(error).strip().splitlines()[-1]}") from None
+        raise Unreachable(f"PostgreSQL cannot be reached: {str(error).strip().splitlines()[0]}") from None
     with server as admin:
         ensure_roles(admin, {role: (kept / f"password.{role}").read_text() for role in ROLES})
         for plan in PLANS:
