@@ -59,5 +59,5 @@ def require_database(url: str) -> None:
     try:
         psycopg.connect(url, connect_timeout=10).close()
     except psycopg.OperationalError as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[0]
         raise Unreachable(f"The database at {place_of(url)} cannot be reached: {reason}") from None

@@ -58,9 +58,11 @@ class DataFolder:
             descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             self._take(descriptor)
-            yield
-            self._endpoints.unlink(missing_ok=True)
-            self._pids.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                self._endpoints.unlink(missing_ok=True)
+                self._pids.unlink(missing_ok=True)
         finally:
             os.close(descriptor)
 

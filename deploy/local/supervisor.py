@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from deploy.local import environment, ports, provision
 from deploy.local.child import Program
@@ -55,11 +57,11 @@ class Supervisor:
         provision.ensure_secrets(self._folder)
         urls = self._start_postgres()
         redis_url = self._start_valkey()
+        migrate(environment.compose(self._folder, self._given, {}, urls, redis_url))
         for attempt in range(1, ATTEMPTS + 1):
             chosen = ports.choose(self._host, self._wanted, self._announce)
             variables = environment.compose(self._folder, self._given, self._places(chosen), urls, redis_url)
-            if attempt == 1:
-                self._prepare(variables)
+            environment.remember(self._folder, variables)
             try:
                 return self._start_processes(variables, chosen)
             except ProcessFailed:
@@ -111,10 +113,6 @@ class Supervisor:
         self._engines.append(engine)
         return engine.start()
 
-    def _prepare(self, variables: Environments) -> None:
-        environment.remember(self._folder, variables)
-        migrate(variables)
-
     def _places(self, chosen: Mapping[str, int]) -> Variables:
         places = {f"{name.upper()}_PORT": str(port) for name, port in chosen.items()}
         return places | {"HOST": self._host, "COMMAND_URL": self._url(chosen["command"])}
@@ -124,7 +122,6 @@ class Supervisor:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def _start_processes(self, variables: Environments, chosen: Mapping[str, int]) -> Endpoints:
-        environment.remember(self._folder, variables)
         processes = [
             Process(
                 name=name,
@@ -163,7 +160,7 @@ def running_stack(
 def require_redis(url: str) -> None:
     """Raises `Unreachable` when no Redis answers there."""
     try:
-        with redis.Redis.from_url(url, socket_connect_timeout=10) as client:
+        with redis.Redis.from_url(url, socket_connect_timeout=10, retry=Retry(NoBackoff(), 0)) as client:
             client.ping()
     except (redis.RedisError, ValueError) as error:
         raise Unreachable(f"Redis at {place_of(url)} cannot be reached: {error}") from None

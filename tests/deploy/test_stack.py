@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import httpx2
@@ -44,7 +45,7 @@ def test_ready_means_that_all_four_processes_are(stack: Stack) -> None:
     assert is_ready(stack)
     kept = json.loads((stack.data / "endpoints.json").read_text())
     assert list(kept) == ["command_url", "query_url", "relay_url", "projector_url", "data", "pid"]
-    assert kept == {**addresses(stack), "data": str(stack.data), "pid": stack.pid}
+    assert kept == {**asdict(stack), "data": str(stack.data)}
     assert stack.pids().keys() == {"postgres", "valkey", *addresses(stack)}
 
 
