@@ -8,7 +8,6 @@ import psycopg
 import redis.exceptions
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from shared_kernel.errors import (
@@ -91,8 +90,6 @@ def as_twinlog_error(error: Exception) -> TwinlogError:
         return _of_validation(error)
     if isinstance(error, HTTPException):
         return _of_http(error)
-    if isinstance(error, ClientDisconnect):
-        return BadRequest()
     return ServiceUnavailable() if isinstance(error, UNREACHABLE) else InternalError()
 
 
@@ -107,10 +104,7 @@ def _of_http(error: HTTPException) -> TwinlogError:
 
 
 def _of_validation(error: RequestValidationError) -> TwinlogError:
-    found = error.errors()
-    if any(each["type"] == "json_invalid" for each in found):
-        return MalformedBody()
-    return ValidationFailed(errors=tuple(FieldError(_pointer(each["loc"]), _message(each)) for each in found))
+    return ValidationFailed(errors=tuple(FieldError(_pointer(each["loc"]), _message(each)) for each in error.errors()))
 
 
 def _pointer(location: tuple[str | int, ...]) -> str:

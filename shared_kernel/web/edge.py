@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from itertools import chain
 from time import perf_counter
-from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -11,19 +10,19 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.types import Message as AsgiMessage
 
-from shared_kernel.errors import FieldError, Message, NotFound, ValidationFailed
+from shared_kernel.errors import Message, NotFound
 from shared_kernel.observability import Metrics, get_logger
-from shared_kernel.web.answers import Answers, escaped
+from shared_kernel.web.answers import Answers
 from shared_kernel.web.bodies import admit_body
 from shared_kernel.web.context import RequestContext, enter, is_correlation_id, leave, new_context
 from shared_kernel.web.dispatch import ROUTE_KEY
 from shared_kernel.web.headers import MalformedHeader
-from shared_kernel.web.problems import HeaderFieldsTooLarge, UnknownParameter
+from shared_kernel.web.parameters import check_query
+from shared_kernel.web.problems import HeaderFieldsTooLarge
 from shared_kernel.web.routes import Manners, RouteTable, refuse_undeclared_routes
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 32_768
-MAX_QUERY_PARAMETERS = 100
 CLIENT_GONE = 499
 """The status that logs and metrics show when the caller left before the answer began."""
 
@@ -172,31 +171,3 @@ def check_header_fields(fields: list[tuple[bytes, bytes]], by_name: Mapping[byte
     for header in ONCE:
         if names.count(header.lower().encode()) > 1:
             raise MalformedHeader(Message("The header {header} may be sent only once.", header=header))
-
-
-def check_query(query_string: bytes, manners: Manners) -> None:
-    """Raises UnknownParameter for a name the route does not declare, ValidationFailed for a repeated one."""
-    try:
-        given = parse_qsl(
-            query_string.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=MAX_QUERY_PARAMETERS,
-        )
-    except ValueError:
-        raise _unreadable_query() from None
-    if any("\x00" in name or "\x00" in value for name, value in given):
-        raise _unreadable_query()
-    names = [name for name, _ in given]
-    if unknown := [name for name in dict.fromkeys(names) if name not in manners.query]:
-        raise UnknownParameter(errors=_errors(unknown, "This address has no such parameter."))
-    if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1 and name not in manners.repeatable]:
-        raise ValidationFailed(errors=_errors(repeated, "This parameter may be given only once."))
-
-
-def _errors(names: list[str], detail: str) -> tuple[FieldError, ...]:
-    return tuple(FieldError(f"/query/{escaped(name)}", detail) for name in names)
-
-
-def _unreadable_query() -> ValidationFailed:
-    return ValidationFailed("The query is not UTF-8 text, or holds a NUL character or too many parameters.")

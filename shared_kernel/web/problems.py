@@ -117,9 +117,9 @@ def _example_of(cls: type[TwinlogError]) -> TwinlogError:
     # An error class may demand arguments that its documentation does not need: only class and docstring speak here.
     example = cls.__new__(cls)
     TwinlogError.__init__(example)
-    if issubclass(cls, ValidationFailed):
-        pointer = "/query/colour" if issubclass(cls, UnknownParameter) else "/name"
-        example.errors = (FieldError(pointer, _EXAMPLE_DETAILS.get(cls, "Field required")),)  # type: ignore[attr-defined]
+    if isinstance(example, ValidationFailed):
+        pointer = "/query/colour" if isinstance(example, UnknownParameter) else "/name"
+        example.errors = (FieldError(pointer, _EXAMPLE_DETAILS.get(cls, "Field required")),)
     return example
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Body, FastAPI, Form, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared_kernel.auth.principal import Principal
-from shared_kernel.errors import NotFound, Refusal, SchemaMismatch, Unauthenticated
+from shared_kernel.errors import IdempotencyKeyReused, NotFound, Refusal, SchemaMismatch, Unauthenticated
 from shared_kernel.feature import Feature, Permission
 from shared_kernel.web.access import public, requires
 from shared_kernel.web.application import create_application
@@ -87,7 +87,7 @@ things = APIRouter(prefix="/v1/things")
 CREATED: dict[int | str, dict[str, Any]] = {201: {"headers": documented("ETag", "Location")}}
 
 
-@things.post("", status_code=201, responses={**CREATED, **problem_responses(NotFound)})
+@things.post("", status_code=201, responses={**CREATED, **problem_responses(NotFound, IdempotencyKeyReused)})
 async def create_thing(
     body: NewThing,
     principal: Annotated[Principal, requires(CREATE)],
@@ -137,6 +137,18 @@ async def add_picture(thing_id: UUID, request: Request) -> int:
     return sum([len(part) async for part in request.stream()])
 
 
+@things.post(
+    "/{thing_id}/scan",
+    dependencies=[requires(CHANGE)],
+    openapi_extra={"requestBody": {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+async def add_scan(thing_id: UUID, request: Request) -> int:
+    services: SampleServices = request.app.state.services
+    services.entered.set()
+    await services.release.wait()
+    return sum([len(part) async for part in request.stream()])
+
+
 oauth = APIRouter()
 
 
@@ -157,7 +169,7 @@ async def raise_unexpected() -> None:
     raise RuntimeError("postgresql://secret@db alice@example.org")
 
 
-@faults.get("/internal")
+@faults.get("/internal", include_in_schema=False)
 async def raise_internal() -> None:
     raise SchemaMismatch
 

@@ -146,6 +146,22 @@ async def test_body_beyond_the_limit_is_refused_when_it_comes_in_chunks(caller: 
     assert (answer.status_code, answer.json()["code"]) == (413, "body-too-large")
 
 
+async def test_single_chunk_beyond_the_limit_is_refused() -> None:
+    async def chunk() -> AsyncIterator[bytes]:
+        yield b" " * 21
+
+    async with calling(sample_application(max_body_bytes=20)) as caller:
+        assert (await caller.post("/v1/things", content=chunk(), headers=JSON)).status_code == 413
+
+
+async def test_announced_body_that_is_empty_is_a_missing_one(caller: httpx2.AsyncClient) -> None:
+    async def nothing() -> AsyncIterator[bytes]:
+        yield b""
+
+    answer = await caller.post("/v1/things", content=nothing(), headers=JSON)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "")
+
+
 async def test_body_in_chunks_is_put_together(caller: httpx2.AsyncClient) -> None:
     async def chunks() -> AsyncIterator[bytes]:
         for part in (b'{"na', b'me": "La', b'mp"}'):

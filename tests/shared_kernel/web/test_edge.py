@@ -97,6 +97,25 @@ async def test_too_large_header_fields_are_refused(caller: httpx2.AsyncClient) -
     assert answer.status_code == 431
 
 
+async def test_other_headers_may_come_twice(caller: httpx2.AsyncClient) -> None:
+    headers = [("X-Forwarded-For", "192.0.2.1"), ("X-Forwarded-For", "192.0.2.2"), ("Accept", "a/b"), ("Accept", "c/d")]
+    assert (await caller.get("/v1/things", headers=headers)).status_code == 200
+
+
+async def test_lifespan_passes_through() -> None:
+    received: list[Message] = [{"type": "lifespan.shutdown"}, {"type": "lifespan.startup"}]
+    sent: list[str] = []
+
+    async def receive() -> Message:
+        return received.pop()
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    await sample_application()({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
 async def test_answer_that_breaks_halfway_is_not_finished() -> None:
     sent: list[Message] = []
 

@@ -1,5 +1,6 @@
 """The OpenAPI document says what the wire contract says."""
 
+import runpy
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import httpx2
 import jsonschema
 import pytest
+from fastapi import APIRouter
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from shared_kernel.web import openapi
+from shared_kernel.web.access import public
 from shared_kernel.web.openapi import document, openapi_document
 from tests.shared_kernel.web.sample_service import sample_application
 
@@ -82,8 +85,10 @@ def test_route_with_a_body_tells_what_a_body_can_do_wrong(described: dict[str, A
 def test_own_problems_stand_beside_the_general_ones(described: dict[str, Any]) -> None:
     responses = described["paths"]["/v1/things/{thing_id}"]["patch"]["responses"]
     assert set(responses["409"]["content"]["application/problem+json"]["examples"]) == {"sold-thing-stays"}
-    unprocessable = responses["422"]["content"]["application/problem+json"]["examples"]
-    assert set(unprocessable) == {"validation-failed", "unknown-parameter"}
+    created = described["paths"]["/v1/things"]["post"]["responses"]["422"]
+    codes = ["validation-failed", "unknown-parameter", "idempotency-key-reused"]
+    assert list(created["content"]["application/problem+json"]["examples"]) == codes
+    assert created["description"] == "; ".join(f"`{code}`" for code in codes)
 
 
 def test_nothing_is_left_of_the_frameworks_own_errors(described: dict[str, Any]) -> None:
@@ -133,6 +138,20 @@ def test_token_address_tells_of_oauth_errors(described: dict[str, Any]) -> None:
     assert responses["400"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/OAuthError"}
 
 
+def test_hidden_route_stays_hidden(described: dict[str, Any]) -> None:
+    assert "/v1/faults/internal" not in described["paths"]
+
+
+def test_router_of_the_service_itself_is_described() -> None:
+    router = APIRouter(prefix="/v1", dependencies=[public()])
+
+    @router.get("/feed")
+    async def read_feed() -> None: ...
+
+    described = document(sample_application(routers=[router]))
+    assert described["paths"]["/v1/feed"]["get"]["tags"] == ["sample"]
+
+
 def test_plumbing_is_not_described(described: dict[str, Any]) -> None:
     assert all(path.startswith("/v1/") for path in described["paths"])
 
@@ -147,6 +166,13 @@ def test_document_can_be_printed(capfdbinary: pytest.CaptureFixture[bytes], monk
     assert openapi.main(["sample_of_openapi:make_sample"]) == 0
     sys.stdout.flush()
     assert capfdbinary.readouterr().out == openapi_document(sample_application())
+
+
+def test_module_is_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["openapi"])
+    monkeypatch.delitem(sys.modules, openapi.__name__)
+    with pytest.raises(SystemExit, match="2"):
+        runpy.run_module(openapi.__name__, run_name="__main__")
 
 
 @pytest.mark.parametrize("arguments", [[], ["no_function"], ["a:b", "c:d"]])

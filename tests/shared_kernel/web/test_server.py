@@ -146,12 +146,39 @@ async def test_body_that_does_not_arrive_in_time_is_given_up(monkeypatch: pytest
 
 async def test_silence_of_our_own_making_is_not_held_against_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "SILENCE_SECONDS", 0.05)
+    services = SampleServices()
     body = b"x" * 900_000
-    headers = "POST /v1/things/018f2f1e-0000-7000-8000-000000000001/picture HTTP/1.1\r\nHost: s\r\nAuthorization: x\r\n"
-    headers += f"Connection: close\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n\r\n"
-    async with served(sample_application()) as port:
-        answer = await spoken(port, headers.encode() + body)
+    head = (
+        "POST /v1/things/018f2f1e-0000-7000-8000-000000000001/scan HTTP/1.1\r\nHost: s\r\nAuthorization: x\r\n"
+        f"Connection: close\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    async with served(sample_application(services)) as port:
+        asyncio.get_running_loop().call_later(0.3, services.release.set)
+        answer = await spoken(port, head.encode() + body)
     assert answer.endswith(b"900000")
+
+
+async def test_server_may_run_beside_the_main_thread() -> None:
+    """Where signals cannot be caught, cancelling is what stops it."""
+    here = asyncio.get_running_loop()
+    ready: asyncio.Future[tuple[int, asyncio.AbstractEventLoop, asyncio.Task[None]]] = here.create_future()
+
+    async def beside() -> None:
+        serving = asyncio.current_task()
+        assert serving is not None
+
+        def report(port: int) -> None:
+            here.call_soon_threadsafe(ready.set_result, (port, serving.get_loop(), serving))
+
+        await serve(sample_application(), "127.0.0.1", 0, started=report)
+
+    running = asyncio.create_task(asyncio.to_thread(asyncio.run, beside()))
+    port, loop, serving = await asyncio.wait_for(ready, 10)
+    async with httpx2.AsyncClient() as caller:
+        assert (await caller.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+    loop.call_soon_threadsafe(serving.cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 10)
 
 
 async def test_forwarded_headers_are_not_believed() -> None:
