@@ -12,8 +12,8 @@ from tests.support.cluster import ENGINES, Cluster, Database, Vault, running_clu
 from tests.support.stack import Stack, running_stack
 
 if TYPE_CHECKING:
-    from tests.support.read_side import ReadSide
     from tests.support.command_side import CommandSide
+    from tests.support.query_side import QuerySide
 
 REAL_ENGINES = {"cluster", "valkey_url"}
 REAL_PROCESSES = {"stack"}
@@ -92,11 +92,11 @@ def redis_url(valkey_url: str) -> str:
 
 
 @pytest.fixture
-async def read_side(query_database: Database, vault_database: Vault, redis_url: str) -> "AsyncIterator[ReadSide]":
+async def query_side(query_database: Database, vault_database: Vault, redis_url: str) -> "AsyncIterator[QuerySide]":
     """The query API of this test, running, with a log that the test writes itself."""
-    from tests.support.read_side import reading_side  # noqa: PLC0415 - most tests need no service at all
+    from tests.support.query_side import query_side_of  # noqa: PLC0415 - most tests need no service at all
 
-    async with reading_side(query_database, vault_database, redis_url) as side:
+    async with query_side_of(query_database, vault_database, redis_url) as side:
         yield side
 
 

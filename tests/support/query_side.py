@@ -83,9 +83,11 @@ class Log:
         at = at or DAWN + timedelta(minutes=position)
         metadata = Metadata(actor=actor, correlation_id=f"c-{position}", occurred_at=at.isoformat())
         payload = self.codec.encode(event, tenant=tenant, stream=stream, version=version, key=key)
-        return self.keep(tenant, stream, event.TOPIC, payload, metadata.encode(), at)
+        return self.keep(tenant, stream, event.TOPIC, payload, metadata.encode(), at=at)
 
-    def keep(self, tenant: str, stream: str, topic: str, payload: bytes, metadata: bytes, at: datetime = DAWN) -> int:
+    def keep(
+        self, tenant: str, stream: str, topic: str, payload: bytes, metadata: bytes, *, at: datetime = DAWN
+    ) -> int:
         """Record bytes as they are; their position."""
         facts: dict[str, Any] = {
             "position": self.head + 1,
