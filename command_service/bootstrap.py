@@ -103,26 +103,16 @@ def bootstrap(
     policies: PolicyEngine | None = None,
 ) -> Services:
     """Wire the command service; nothing is connected before `running`. Raises StartupRefused."""
-    clock, secret = clock or SystemClock(), secret_bytes(settings.command_secret)
-    shared = secret_bytes(settings.shared_secret)
-    events = registry()
-    log = log or PostgresEventStore(settings.command_database_url, topics=events.by_topic.keys())
+    clock = clock or SystemClock()
+    log = log or PostgresEventStore(settings.command_database_url, topics=registry().by_topic.keys())
+    policies = policies or _shipped_policies()
+    passwords = passwords or Passwords()
     vault_pool = _vault_pool(settings)
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
-    policies = policies or PolicyEngine(policy for feature in FEATURES for policy in feature.policies)
+    execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
     signer = TokenSigner(signing_key(settings.token_key_file))
-    passwords = passwords or Passwords()
-    execution = Execution(
-        store=log,
-        vault=vault,
-        codec=PayloadCodec(events),
-        policies=policies,
-        idempotency=Idempotency(log, vault, secret),
-        receipts=Receipts(log, derive(shared, "consistency-token")),
-        clock=clock,
-        ids=ids or Uuid7Ids(),
-    )
-    accounts, access = AccountHandlers(execution, passwords, secret), AccessHandlers(execution)
+    access = AccessHandlers(execution)
+    accounts = AccountHandlers(execution, passwords, secret_bytes(settings.command_secret))
     return Services(
         settings=settings,
         metrics=metrics or Metrics(SERVICE),
@@ -132,12 +122,31 @@ def bootstrap(
         passwords=passwords,
         signer=signer,
         gate=CommandGate(TokenVerifier(signer.keys), policies, clock),
-        feed_credential=b"Bearer " + derive(shared, "feed").hex().encode(),
+        feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
         accounts=accounts,
         sessions=SessionHandlers(execution, accounts, access, signer),
         access=access,
         resources=ResourceHandlers(execution),
     )
+
+
+def _execution(
+    settings: Settings, *, log: PostgresEventStore, vault: KeyVault, policies: PolicyEngine, clock: Clock, ids: Ids
+) -> Execution:
+    return Execution(
+        store=log,
+        vault=vault,
+        codec=PayloadCodec(registry()),
+        policies=policies,
+        idempotency=Idempotency(log, vault, secret_bytes(settings.command_secret)),
+        receipts=Receipts(log, derive(secret_bytes(settings.shared_secret), "consistency-token")),
+        clock=clock,
+        ids=ids,
+    )
+
+
+def _shipped_policies() -> PolicyEngine:
+    return PolicyEngine(policy for feature in FEATURES for policy in feature.policies)
 
 
 def _vault_pool(settings: Settings) -> Pool:

@@ -38,11 +38,10 @@ async def test_partitions_together_are_the_whole_log(command_side: CommandSide) 
     ada = await command_side.register()
     for number in range(12):
         await command_side.create_resource(ada, str(number))
-    found = [await lines(command_side, partition=partition) for partition in range(8)]
-    for partition, rows in enumerate(found):
-        assert all(partition_of(row.slot, 8) == partition for row in rows)
-        assert [row.position for row in rows] == sorted(row.position for row in rows)
-    assert sorted(row.position for rows in found for row in rows) == list(range(1, 15))
+    found = {partition: await lines(command_side, partition=partition) for partition in range(8)}
+    assert all(partition_of(row.slot, 8) == partition for partition, rows in found.items() for row in rows)
+    positions = [row.position for rows in found.values() for row in rows]
+    assert sorted(positions) == list(range(1, 15))
 
 
 async def test_headers_say_epoch_head_and_partitions(command_side: CommandSide) -> None:
