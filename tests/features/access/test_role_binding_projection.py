@@ -1,3 +1,5 @@
+"""Which roles a person holds follows from what was granted and withdrawn."""
+
 from uuid import UUID
 
 from query_service.features.access.projection import PROJECTION
