@@ -1,3 +1,5 @@
+"""A user's row follows from the events of the account."""
+
 from uuid import UUID
 
 from query_service.features.accounts.projection import PROJECTION
