@@ -1,3 +1,5 @@
+"""Who owns a stream, and so may read its history, follows from its first event."""
+
 from datetime import timedelta
 from uuid import UUID
 
