@@ -1,3 +1,5 @@
+"""A resource's row follows from its events."""
+
 from typing import Any
 from uuid import UUID
 
