@@ -1,3 +1,5 @@
+"""Questions about resources over HTTP: rights, filters, cursors, horizon and history."""
+
 import random
 from itertools import product
 from typing import Any
