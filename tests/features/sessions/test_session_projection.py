@@ -1,3 +1,5 @@
+"""A session's row follows from its events."""
+
 from datetime import timedelta
 from uuid import UUID
 
