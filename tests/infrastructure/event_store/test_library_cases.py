@@ -13,7 +13,6 @@ import pytest
 from eventsourcing.tests import application as published_applications
 from eventsourcing.tests import persistence as published
 from eventsourcing.utils import Environment, get_topic
-from psycopg.conninfo import conninfo_to_dict
 
 from command_service.infrastructure.event_store.factory import Factory
 from command_service.infrastructure.event_store.recorder import (
@@ -23,23 +22,9 @@ from command_service.infrastructure.event_store.recorder import (
 )
 from command_service.infrastructure.event_store.snapshots import SnapshotRecorder
 from command_service.infrastructure.event_store.tracking import LogTrackingRecorder
+from tests.infrastructure.event_store.library import library_variables
 
 pytestmark = pytest.mark.timeout(120)
-
-MODULE = "command_service.infrastructure.event_store"
-
-
-def library_variables(url: str) -> dict[str, str]:
-    """The variables by which the library's own PostgreSQL module is told where to connect."""
-    parts = conninfo_to_dict(url)
-    return {
-        "PERSISTENCE_MODULE": MODULE,
-        "POSTGRES_DBNAME": str(parts["dbname"]),
-        "POSTGRES_HOST": str(parts["host"]),
-        "POSTGRES_PORT": str(parts["port"]),
-        "POSTGRES_USER": str(parts["user"]),
-        "POSTGRES_PASSWORD": str(parts.get("password", "")),
-    }
 
 
 class OnEmptyDatabase:
