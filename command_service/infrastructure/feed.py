@@ -20,6 +20,7 @@ from shared_kernel.messaging.feed import (
     encode,
 )
 from shared_kernel.web.access import public
+from shared_kernel.web.problems import problem_responses
 
 PAGE = 1_000
 CHUNK = 256
@@ -46,7 +47,11 @@ async def require_credential(request: Request) -> None:
 @router.get(
     FEED_PATH,
     dependencies=[public(), Depends(require_credential)],
-    responses={200: {"description": "One event per line, as it is stored.", "content": {MEDIA_TYPE: {}}}},
+    response_class=StreamingResponse,
+    responses={
+        200: {"description": "One event per line, as it is stored.", "content": {MEDIA_TYPE: {}}},
+        **problem_responses(Unauthenticated),
+    },
 )
 async def feed(
     request: Request,

@@ -5,9 +5,9 @@ from typing import Annotated
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints, WithJsonSchema
 
-from shared_kernel.text import line
+from shared_kernel.text import NAME_PATTERN, line, shown
 
 _INSIDE = ".com"
 
@@ -23,9 +23,17 @@ def normal(address: str) -> str:
         raise ValueError("must be an e-mail address") from None
 
 
-Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254), AfterValidator(normal)]
+Email = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=254),
+    AfterValidator(normal),
+    WithJsonSchema({"type": "string", "format": "email", "maxLength": 254}),
+]
 PersonName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(line)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(line),
+    shown(NAME_PATTERN, 200, 1),
 ]
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from shared_kernel.text import line, prose
+from shared_kernel.text import NAME_PATTERN, PROSE_PATTERN, line, prose, shown
 
 MAX_TAGS = 20
 MAX_DEPTH = 5
@@ -73,10 +73,13 @@ def without_repetition(tags: tuple[str, ...]) -> tuple[str, ...]:
 
 
 ResourceName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), AfterValidator(line)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(line),
+    shown(NAME_PATTERN, 200, 1),
 ]
-Description = Annotated[str, StringConstraints(max_length=2000), AfterValidator(prose)]
-Attributes = Annotated[dict[str, Any], AfterValidator(bounded)]
+Description = Annotated[str, StringConstraints(max_length=2000), AfterValidator(prose), shown(PROSE_PATTERN, 2000)]
+Attributes = Annotated[dict[str, Any], AfterValidator(bounded), Field(json_schema_extra={"maxProperties": MAX_KEYS})]
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(?:[._-][a-z0-9]+)*$", max_length=50)]
 Tags = Annotated[tuple[Tag, ...], Field(max_length=MAX_TAGS), AfterValidator(without_repetition)]
 
@@ -121,7 +124,7 @@ class DetailsPatch(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        json_schema_extra={"examples": [{"description": None, "attributes": {"licence": "MIT", "requires": None}}]},
+        json_schema_extra={"examples": [{"name": "orjson 3.13.1", "attributes": {"licence": "MIT"}}]},
     )
 
     name: ResourceName = Field(default="", json_schema_extra=_optional)
