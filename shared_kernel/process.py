@@ -10,7 +10,7 @@ import psycopg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from shared_kernel.errors import SchemaMismatch, StartupRefused
+from shared_kernel.errors import SchemaMismatch, ServiceUnavailable, StartupRefused
 from shared_kernel.observability import configure_logging
 from shared_kernel.settings import SharedSettings
 from shared_kernel.web.server import run
@@ -40,6 +40,8 @@ def run_process(service: str, load: Callable[[], S], main: Callable[[S], Corouti
         return _say(error.detail, EXIT_UNREACHABLE)
     except (StartupRefused, SchemaMismatch) as error:
         return _say(error.detail, EXIT_REFUSED)
+    except (ServiceUnavailable, psycopg.OperationalError) as error:  # it went away between the first look and the start
+        return _say(str(error).strip().splitlines()[0], EXIT_UNREACHABLE)
     return 0
 
 

@@ -85,12 +85,14 @@ class Freshness:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Raises ServiceUnavailable when the query database does not answer; Redis may come later."""
+        """Raises ServiceUnavailable or psycopg.OperationalError when the query database does not answer."""
         saved = await self.database.row(SAVED_MARK)
         if saved is not None:
             self.progress = Progress(Mark(saved["epoch"], saved["head"], tuple(saved["last"]), saved["at"]))
+        listening = await self._subscribe()  # here, so that a quick stop does not leave a half-made connection behind
         await self.refresh()
-        self._tasks = [asyncio.create_task(self._keep_fresh()), asyncio.create_task(self._listen())]
+        self.trouble = ""
+        self._tasks = [asyncio.create_task(self._keep_fresh()), asyncio.create_task(self._listen(listening))]
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -205,15 +207,20 @@ class Freshness:
                 self.trouble = f"the progress of the read models cannot be read ({type(error).__name__})"
             await asyncio.sleep(PAUSE)
 
-    async def _listen(self) -> None:
+    async def _listen(self, listening: psycopg.AsyncConnection[Any] | None) -> None:
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(self.database.url, autocommit=True) as connection:
-                    await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+                async with listening or await self._subscribe() as connection:
                     async for _ in connection.notifies():
                         self._wake.set()
             except psycopg.Error:
                 await asyncio.sleep(RECONNECT)  # meanwhile the poll goes on
+            listening = None
+
+    async def _subscribe(self) -> psycopg.AsyncConnection[Any]:
+        connection = await psycopg.AsyncConnection.connect(self.database.url, autocommit=True)
+        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
+        return connection
 
 
 def _newest(known: Mark | None, read: Mark | None) -> Mark | None:

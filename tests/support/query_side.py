@@ -121,6 +121,7 @@ class QuerySide:
     log: Log
     signer: TokenSigner
     database_url: str
+    vault_owner_url: str
     token_key: bytes
     engine: Engine
     done: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(PARTITIONS), 0))
@@ -177,6 +178,14 @@ class QuerySide:
         """Change the query database as its run-time role."""
         async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
             await connection.execute(statement.encode(), params)
+
+    async def destroy_key(self, person: Person) -> None:
+        """What erasure does to the vault, and to the caches of every process soon after."""
+        async with await psycopg.AsyncConnection.connect(self.vault_owner_url) as connection:
+            named = (person.tenant, str(person.id))
+            await connection.execute("INSERT INTO erased_subjects (tenant, subject) VALUES (%s, %s)", named)
+            await connection.execute("DELETE FROM subject_keys WHERE tenant = %s AND subject = %s", named)
+        self.services.vault.evict(*named)
 
     async def register(self, person: Person, name: str = "Ada", email: str = "ada@example.org") -> int:
         event = UserRegistered(user_id=person.id, email=email, name=name, password_hash="$argon2id$secret")
@@ -238,6 +247,7 @@ async def query_side_of(query: Database, vault: Vault, redis_url: str) -> AsyncI
             log=Log(codec, keys),
             signer=signer,
             database_url=query.app_url,
+            vault_owner_url=vault.owner_url,
             token_key=derive(secret_bytes(settings.shared_secret), "consistency-token"),
             engine=Engine(PROJECTIONS, Decoder(registry(), codec, keys, wanted), PARTITIONS),
         )
