@@ -32,10 +32,11 @@ NEAR = 2_000
 class CatchingUp:
     """Moves units forward in one partition at a time, several units together when they stand at the same position."""
 
-    def __init__(self, engine: Engine, feed: Feed, progress: Progress | None = None) -> None:
+    def __init__(self, engine: Engine, feed: Feed, progress: Progress | None = None, near: int = NEAR) -> None:
         self._engine = engine
         self._feed = feed
         self._progress = progress
+        self._near = near
 
     async def run(self, connection: Connection, units: Sequence[Unit], partition: int) -> int:
         """Bring these units, which stand together, level with the audit copy; how many events that took.
@@ -46,7 +47,7 @@ class CatchingUp:
         events = 0
         while True:
             gate, position = await self._look(connection, units, partition)
-            if gate.position - position <= NEAR:
+            if gate.position - position <= self._near:
                 return events + await self._join(connection, units, partition)
             events += await self._follow(connection, units, position, gate)
 

@@ -26,7 +26,10 @@ _START = sql.SQL("""
      WHERE p.name = ANY(%s)
     ON CONFLICT ON CONSTRAINT checkpoints_pk DO NOTHING
 """)
-_ALL = sql.SQL("SELECT name, active, version, shadow_version FROM public.projections ORDER BY name")
+_ALL = sql.SQL("""
+    SELECT name, active, version, shadow_version, coalesce(shadow_built_at > switched_at, false) AS shadow_is_new
+      FROM public.projections ORDER BY name
+""")
 _INSTALLED = sql.SQL("""
     SELECT count(*) AS partitions, max(epoch) AS epoch FROM public.checkpoints WHERE projection = %s AND generation = %s
 """)
@@ -34,12 +37,16 @@ _INSTALLED = sql.SQL("""
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """One row of `public.projections`. `shadow_version` is None while there is no shadow."""
+    """One row of `public.projections`. `shadow_version` is None while there is no shadow.
+
+    A shadow that was built since the last switch is new; an old one is what was live before.
+    """
 
     name: str
     active: str
     version: int
     shadow_version: int | None
+    shadow_is_new: bool
 
     @property
     def live(self) -> Unit:

@@ -38,11 +38,12 @@ CREATE INDEX audit_events_correlation_ix ON public.audit_events (tenant, correla
 
 BOOKKEEPING = """
 CREATE TABLE public.projections (
-    name            text        NOT NULL,
-    active          text        NOT NULL DEFAULT 'blue',
-    version         integer     NOT NULL,
-    shadow_version  integer,
-    switched_at     timestamptz NOT NULL DEFAULT now(),
+    name              text        NOT NULL,
+    active            text        NOT NULL DEFAULT 'blue',
+    version           integer     NOT NULL,
+    switched_at       timestamptz NOT NULL DEFAULT now(),
+    shadow_version    integer,
+    shadow_built_at   timestamptz,
     CONSTRAINT projections_pk PRIMARY KEY (name),
     CONSTRAINT projections_active_ck CHECK (active IN ('blue', 'green'))
 );

@@ -1,0 +1,83 @@
+"""What operators see of the read models: which generation answers, how far each one is, what stands still."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from query_service.projector import checkpoints, generations, parking
+from query_service.projector.checkpoints import Checkpoint, Unit
+from query_service.projector.generations import Registered
+from query_service.projector.parking import ParkedStream
+from query_service.projector.shift import Tools
+from shared_kernel.messaging.mark import MARK_KEY, Mark
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """One projection. `lag` counts positions of the published log; None while Redis does not tell the mark.
+
+    `rebuild_due` says that this release folds events differently than the live rows were made.
+    """
+
+    name: str
+    active: str
+    version: int
+    rebuild_due: bool
+    shadow: str | None
+    horizon: int
+    lag: int | None
+    shadow_lag: int | None
+    parked: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def overview(tools: Tools) -> Sequence[Overview]:
+    """All projections that the query database knows."""
+    mark = await _mark(tools)
+    versions = {projection.name: projection.version for projection in tools.projections}
+    async with tools.pool.connection() as connection:
+        known = await generations.registered(connection)
+        _, partitions = await generations.installed(connection) or (0, 0)
+        found = await checkpoints.read(connection, range(partitions))
+        parked = await parking.streams(connection)
+    return [_of(row, versions.get(row.name), found, parked, mark) for row in known.values()]
+
+
+def _of(
+    row: Registered,
+    version: int | None,
+    found: Sequence[Checkpoint],
+    parked: Sequence[ParkedStream],
+    mark: Mark | None,
+) -> Overview:
+    live, shadow = _horizon(found, row.live, mark), _horizon(found, row.shadow, mark)
+    return Overview(
+        name=row.name,
+        active=row.active,
+        version=row.version,
+        rebuild_due=version is not None and version != row.version,
+        shadow=None if row.shadow_version is None else row.shadow.generation,
+        horizon=live,
+        lag=None if mark is None else max(0, mark.head - live),
+        shadow_lag=None if mark is None or row.shadow_version is None else max(0, mark.head - shadow),
+        parked=sum(Unit(stream.projection, stream.generation) == row.live for stream in parked),
+    )
+
+
+def _horizon(found: Sequence[Checkpoint], unit: Unit, mark: Mark | None) -> int:
+    """The lowest watermark of the unit's partitions."""
+    positions: Mapping[int, int] = {each.partition: each.position for each in found if each.unit == unit}
+    marks = [mark.watermark(*each) if mark else each[1] for each in positions.items()]
+    return min(marks, default=0)
+
+
+async def _mark(tools: Tools) -> Mark | None:
+    try:
+        stored = await tools.redis.get(MARK_KEY)
+        return Mark.decode(stored) if isinstance(stored, bytes) else None
+    except (RedisError, OSError, KeyError, TypeError, ValueError):
+        return None  # an overview without the newest head is still worth showing

@@ -1,0 +1,86 @@
+"""Building read models anew from the log, beside the live ones, which nobody notices until the switch."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+
+from query_service.infrastructure.projection import Projection
+from query_service.projector import checkpoints, generations
+from query_service.projector.catch_up import CatchingUp, Progress, claimed
+from query_service.projector.checkpoints import Unit
+from query_service.projector.engine import Engine
+from query_service.projector.generations import Registered
+from query_service.projector.shift import Tools
+from shared_kernel.errors import Refusal
+
+Connection = AsyncConnection[Any]
+
+_FORGET_CHECKPOINTS = sql.SQL("DELETE FROM public.checkpoints WHERE projection = %s AND generation = %s")
+_FORGET_PARKED = sql.SQL("DELETE FROM public.parked_events WHERE projection = %s AND generation = %s")
+_EMPTY = sql.SQL("TRUNCATE {}")
+_START = sql.SQL("""
+    INSERT INTO public.checkpoints (projection, generation, partition, position, epoch)
+    SELECT %s, %s, n.partition, 0, %s FROM generate_series(0, %s - 1) AS n (partition)
+""")
+_BEGUN = sql.SQL("""
+    UPDATE public.projections SET shadow_version = %s, shadow_built_at = now() WHERE name = %s
+""")
+
+
+class NothingToRebuild(Refusal):
+    """The projector has not started yet: there is no read model that could be built anew."""
+
+
+class RebuildUnderWay(Refusal):
+    """Somebody else is building this read model just now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """Which generation of each projection was made, out of how many events of the log."""
+
+    generations: Sequence[Unit]
+    events: int
+
+
+async def rebuild(
+    tools: Tools, engine: Engine, projections: Sequence[Projection], progress: Progress | None = None
+) -> Rebuilt:
+    """Empty the inactive generation of these projections and replay the log into it, up to where the live ones are.
+
+    One pass over the log serves them all. From then on live batches keep both generations level, so a switch and a
+    way back are ready at any time. Raises NothingToRebuild, RebuildUnderWay, FeedUnavailable, NotTheLog,
+    ServiceUnavailable (the vault) and psycopg.Error; what was begun, the projector brings to its end.
+    """
+    async with tools.pool.connection() as connection, AsyncExitStack() as claims:
+        epoch, partitions = await generations.installed(connection) or (0, 0)
+        known = await generations.registered(connection)
+        if not partitions or not all(projection.name in known for projection in projections):
+            raise NothingToRebuild
+        shadows = [known[projection.name].shadow for projection in projections]
+        for shadow in shadows:
+            if not await claims.enter_async_context(claimed(connection, shadow)):
+                raise RebuildUnderWay(f"Somebody else is building {shadow} just now.")
+        await _begin(connection, [(known[each.name], each) for each in projections], epoch, partitions)
+        catching_up = CatchingUp(engine, tools.feed, progress)
+        events = [await catching_up.run(connection, shadows, partition) for partition in range(partitions)]
+        return Rebuilt(shadows, sum(events))
+
+
+async def _begin(
+    connection: Connection, chosen: Sequence[tuple[Registered, Projection]], epoch: int, partitions: int
+) -> None:
+    """While no batch is under way: a shadow that was kept level leaves the live batches and starts from zero."""
+    async with connection.transaction():
+        await checkpoints.lock_gates(connection, range(partitions))
+        for registered, projection in chosen:
+            shadow = registered.shadow
+            named = (shadow.projection, shadow.generation)
+            await connection.execute(_FORGET_CHECKPOINTS, named)
+            await connection.execute(_FORGET_PARKED, named)
+            await connection.execute(_EMPTY.format(sql.Identifier(shadow.generation, projection.table.name)))
+            await connection.execute(_START, (*named, epoch, partitions))
+            await connection.execute(_BEGUN, (projection.version, projection.name))
