@@ -1,7 +1,5 @@
 """Decisions: no by default, deny overrides, whatever fails is a no, and every decision leaves a line."""
 
-import io
-import logging
 import threading
 from collections.abc import Iterator, MutableMapping
 from importlib import metadata
@@ -226,41 +224,6 @@ def test_decisions_during_replacement_are_by_the_old_rules_or_the_new_ones(engin
         wrong += engine.decide(suspended, READ, resource()).allowed
     replacing.join()
     assert wrong == 0
-
-
-def test_every_decision_is_logged_with_rule_and_version_and_no_object(engine: PolicyEngine, lines: Lines) -> None:
-    engine.decide(caller("admin"), READ, resource(owner=ME, classification="restricted"))
-    engine.decide(caller("member"), READ, resource(classification="restricted"))
-    assert [line["allowed"] for line in lines] == [True, False]
-    assert lines[0] == {
-        "event": "authorization decision",
-        "log_level": "info",
-        "actor": str(ME),
-        "tenant": "acme",
-        "permission": "resources:read",
-        "allowed": True,
-        "rule": "admin, *, resources, read, any, allow",
-        "policy_version": engine.version("acme"),
-    }
-
-
-def test_casbin_itself_says_nothing() -> None:
-    heard = io.StringIO()
-    handler = logging.StreamHandler(heard)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    for name in ("casbin", "casbin.policy", "casbin.enforcer", "casbin.role"):
-        logging.getLogger(name).disabled = False
-    try:
-        loud = PolicyEngine(POLICIES)
-        loud.decide(caller("admin"), READ, resource(owner=ME))
-        loud.decide(caller("stranger"), READ, resource(owner=ME))
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(level)
-    assert heard.getvalue() == ""
 
 
 def test_answers_are_remembered_without_attributes_and_bounded(

@@ -49,6 +49,8 @@ def test_random_secret_is_accepted(value: str | bytes) -> None:
         "a" * 64,
         "0" * 32,
         "changeme" * 4,
+        hashlib.sha256(b"5").digest()[:16] * 2,
+        hashlib.sha256(b"5").digest()[:21] * 2,
         "0123456789abcdef" * 2,
         "k9Zp2mXq7Rw4" * 3,
         "abcdefghijklmnopqrstuvwxyz0123456789",
@@ -61,6 +63,13 @@ def test_random_secret_is_accepted(value: str | bytes) -> None:
 def test_short_repeated_counting_or_placeholder_secret_is_refused(value: str | bytes) -> None:
     with pytest.raises(WeakSecret, match="TWINLOG_SHARED_SECRET"):
         require_strong("TWINLOG_SHARED_SECRET", value)
+
+
+def test_eight_different_bytes_in_no_order_are_the_fewest_accepted() -> None:
+    digest = hashlib.sha512(b"6").digest()
+    require_strong("TWINLOG_SHARED_SECRET", bytes(byte % 8 * 29 for byte in digest))
+    with pytest.raises(WeakSecret):
+        require_strong("TWINLOG_SHARED_SECRET", bytes(byte % 7 * 29 for byte in digest))
 
 
 def test_refusal_never_repeats_the_secret() -> None:
