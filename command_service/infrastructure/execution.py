@@ -90,18 +90,14 @@ class Execution:
         """Raises what the domain refuses, and NotFound, Forbidden, StaleVersion, VersionConflict or what the
         idempotency key or the store say.
         """
-
-        async def ready() -> Work[S]:
-            return work
-
-        return await self.run_prepared(ready, call)
+        # A creation depends on nothing that is stored, so its append may be the first to ask for the key.
+        async with self.idempotency.once(call, ask=work.presence is not Presence.NEW) as kept:
+            return await (self._until_settled(work, call) if kept is None else self._repeated(kept, call))
 
     async def run_prepared(self, prepare: Callable[[], Awaitable[Work[S]]], call: Call) -> Answer:
         """The same for work that is costly to prepare: a request repeated under its key is answered without it."""
-        async with self.idempotency.once(call) as kept:
-            if kept is not None:
-                return await self._repeated(kept, call)
-            return await self._until_settled(await prepare(), call)
+        async with self.idempotency.once(call, ask=True) as kept:
+            return await (self._until_settled(await prepare(), call) if kept is None else self._repeated(kept, call))
 
     async def load(self, aggregate: Aggregate[S], tenant: str, stream: str) -> Loaded[S]:
         """The stream's state; personal fields of erased people read `[erased]`."""
@@ -120,7 +116,7 @@ class Execution:
             except AppendConflict:
                 if call.if_match.present:
                     raise StaleVersion from None
-            except KeyAlreadyUsed as used:  # by another process, while this one was deciding
+            except KeyAlreadyUsed as used:
                 return await self._repeated(await self.idempotency.recall(used.record, call), call)
         raise VersionConflict
 

@@ -38,10 +38,11 @@ class Idempotency:
         self._in_flight: set[Slot] = set()
 
     @asynccontextmanager
-    async def once(self, call: Call) -> AsyncIterator[Outcome | None]:
+    async def once(self, call: Call, *, ask: bool) -> AsyncIterator[Outcome | None]:
         """Carry out a call under its key: yields the outcome kept from an earlier time, or None when this is the first.
 
-        Raises IdempotencyInFlight, IdempotencyKeyReused and ReplayUnavailable.
+        Without `ask` it is always None, and the store will say when it is asked to append. Raises IdempotencyInFlight,
+        IdempotencyKeyReused and ReplayUnavailable.
         """
         if call.idempotency_key is None:
             yield None
@@ -51,7 +52,7 @@ class Idempotency:
             raise IdempotencyInFlight
         self._in_flight.add(slot)
         try:
-            record = await self._store.find_idempotent(*slot)
+            record = await self._store.find_idempotent(*slot) if ask else None
             yield None if record is None else await self.recall(record, call)
         finally:
             self._in_flight.discard(slot)

@@ -171,11 +171,14 @@ async def test_store_keeps_neither_key_nor_request_nor_answer_in_clear(command_s
         assert secret.encode() not in stored
 
 
-async def test_answer_of_a_person_whose_key_is_gone_cannot_be_repeated(
+async def test_answers_of_a_person_whose_key_is_gone_are_gone_too(
     command_side: CommandSide, vault_database: Vault, ada: Person
 ) -> None:
-    await command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada, Idempotency_Key="k")
+    path = await command_side.create_resource(ada)
+    await command_side.send("POST", f"{path}/archive", by=ada, Idempotency_Key="k")
     await command_side.rows_of(vault_database.owner_url, "DELETE FROM subject_keys RETURNING subject")
     command_side.services.vault.evict(ada.tenant, str(ada.id))
-    again = await command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada, Idempotency_Key="k")
+    again = await command_side.send("POST", f"{path}/archive", by=ada, Idempotency_Key="k")
     assert (again.status_code, again.json()["code"]) == (409, "replay-unavailable")
+    new = await command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada, Idempotency_Key="k-2")
+    assert (new.status_code, new.json()["code"]) == (409, "subject-erased")
