@@ -1,5 +1,6 @@
 """Looking at real processes: which are left, who may run our code, and waiting with a deadline."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -45,8 +46,11 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(SITE_PACKAGES)]), "PYTHONDONTWRITEBYTECODE": "1"}
 
 
+@functools.cache
 def interpreter_for(identity: Identity | None, needed: str = "import deploy.local.engines") -> str | None:
     """An interpreter that a user can run what is needed with; None when there is none the user may read."""
+    if identity is None:
+        return sys.executable
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         with suppress(OSError):
