@@ -11,29 +11,31 @@ from psycopg import AsyncConnection, sql
 from query_service.projector.batch import NotTheLog, Slice
 from shared_kernel.events.envelope import StoredRow
 
+Connection = AsyncConnection[Any]
+
 _FIELDS = {
-    "position": "bigint",
+    "position": "int8",
     "tenant": "text",
-    "tenant_seq": "bigint",
+    "tenant_seq": "int8",
     "stream": "text",
-    "version": "bigint",
+    "version": "int8",
     "topic": "text",
-    "payload_format": "smallint",
+    "payload_format": "int2",
     "payload": "bytea",
     "metadata": "bytea",
     "event_id": "uuid",
-    "recorded_at": "bigint",
-    "slot": "integer",
-    "leaf_version": "smallint",
+    "recorded_at": "int8",
+    "slot": "int4",
+    "leaf_version": "int2",
     "leaf_hash": "bytea",
 }
-_GIVEN = {"epoch": "bigint", **_FIELDS, "actor": "text", "correlation_id": "text"}
-_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, _GIVEN))
-_ARRAYS = sql.SQL(", ").join(sql.SQL(f"%s::{kind}[]") for kind in _GIVEN.values())
-_COPY = sql.SQL("""
-    INSERT INTO public.audit_events ({columns}) SELECT {columns} FROM unnest({arrays}) AS given ({columns})
+_TYPES = {"epoch": "int8", **_FIELDS, "actor": "text", "correlation_id": "text"}
+_COLUMNS = sql.SQL(", ").join(map(sql.Identifier, _TYPES))
+_COPY = sql.SQL("COPY public.audit_events ({columns}) FROM STDIN (FORMAT BINARY)").format(columns=_COLUMNS)
+_MERGE = sql.SQL("""
+    INSERT INTO public.audit_events ({columns}) VALUES ({values})
     ON CONFLICT ON CONSTRAINT audit_events_position_pk DO NOTHING
-""").format(columns=_COLUMNS, arrays=_ARRAYS)
+""").format(columns=_COLUMNS, values=sql.SQL(", ").join(sql.Placeholder() * len(_TYPES)))
 _SAME = sql.SQL("""
     SELECT count(*) FROM public.audit_events AS kept
       JOIN unnest(%s::bigint[], %s::bytea[]) AS given (position, leaf_hash) USING (position, leaf_hash)
@@ -41,25 +43,31 @@ _SAME = sql.SQL("""
 _VALUES = attrgetter(*_FIELDS)
 
 
-async def copy(connection: AsyncConnection[Any], slices: Sequence[Slice]) -> None:
-    """Add these events. Raises NotTheLog if a position is already taken by another event."""
+async def add(connection: Connection, slices: Sequence[Slice]) -> None:
+    """Add events that are new here. Raises psycopg.IntegrityError if one is there already."""
+    async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(list(_TYPES.values()))
+        for events in slices:
+            for row in events.rows:
+                await copy.write_row(_values(events.epoch, row))
+
+
+async def merge(connection: Connection, slices: Sequence[Slice]) -> None:
+    """Add events of which some may be here already. Raises NotTheLog if a position holds another event."""
     rows = [row for events in slices for row in events.rows]
-    epochs = [events.epoch for events in slices for _ in events.rows]
-    fields = [list(column) for column in zip(*map(_VALUES, rows), strict=True)]
-    actors, correlations = zip(*map(_who, rows), strict=True)
     try:
-        cursor = await connection.execute(_COPY, [epochs, *fields, list(actors), list(correlations)], binary=True)
+        async with connection.cursor() as cursor:
+            await cursor.executemany(_MERGE, [_values(each.epoch, row) for each in slices for row in each.rows])
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         name = error.diag.constraint_name or type(error).__name__
         raise NotTheLog(f"The audit copy refuses what has just arrived ({name}).") from error
-    if cursor.rowcount < len(rows):
-        await _require_same(connection, rows)
-
-
-async def _require_same(connection: AsyncConnection[Any], rows: Sequence[StoredRow]) -> None:
-    cursor = await connection.execute(_SAME, ([row.position for row in rows], [row.leaf_hash for row in rows]))
-    if await cursor.fetchone() != (len(rows),):
+    same = await connection.execute(_SAME, ([row.position for row in rows], [row.leaf_hash for row in rows]))
+    if await same.fetchone() != (len(rows),):
         raise NotTheLog("The audit copy holds another event under a position that has just arrived.")
+
+
+def _values(epoch: int, row: StoredRow) -> tuple[Any, ...]:
+    return (epoch, *_VALUES(row), *_who(row))
 
 
 def _who(row: StoredRow) -> tuple[str | None, str | None]:

@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from psycopg import AsyncConnection
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -79,8 +81,14 @@ def _pool(url: str, size: int, options: str) -> Pool:
         max_size=size,
         timeout=5.0,
         kwargs={"autocommit": True, "options": options, "application_name": "twinlog-projector"},
+        configure=prepare,
         open=False,
     )
+
+
+async def prepare(connection: AsyncConnection[Any]) -> None:
+    """Documents in rows are read with the fast parser."""
+    set_json_loads(orjson.loads, connection)
 
 
 def _redis(url: str) -> Redis:

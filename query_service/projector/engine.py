@@ -67,13 +67,17 @@ class Engine:
             async with connection.transaction():
                 works = self._works(members := await enter(), arrivals)
                 await _fold_all(connection, works)
+                if LOG in members:
+                    await audit_copy.add(connection, slices)
                 return await _finish(connection, slices, members, works)
         except (BrokenProjection, psycopg.Error) as error:
             if isinstance(error, psycopg.Error) and not unwritable(error):
                 raise
-        async with connection.transaction():  # once more, event by event, to find the streams that are to blame
+        async with connection.transaction():  # once more, event by event, to find who is to blame
             works = self._works(members := await enter(), arrivals)
             await _fold_one_by_one(connection, works)
+            if LOG in members:
+                await audit_copy.merge(connection, slices)
             return await _finish(connection, slices, members, works)
 
     def _works(self, members: Members, arrivals: Sequence[Arrival]) -> Sequence[Work]:
@@ -118,8 +122,6 @@ async def _finish(connection: Connection, slices: Sequence[Slice], members: Memb
     parked = [(work.unit, event) for work in works for event in work.folding.parked]
     if parked:
         await parking.park(connection, parked)
-    if LOG in members:
-        await audit_copy.copy(connection, slices)
     await checkpoints.advance(connection, _advances(slices, members, parked))
     await connection.execute(_NOTIFY, (CHANNEL,))
     return Applied(members, parked)

@@ -15,6 +15,7 @@ from query_service.infrastructure.feed import Feed
 from query_service.infrastructure.projection import Projection
 from query_service.projector import generations
 from query_service.projector.batch import Slice
+from query_service.projector.bootstrap import prepare
 from query_service.projector.checkpoints import LOG, Unit
 from query_service.projector.engine import Engine
 from query_service.projector.projector import Projector, decoder_of
@@ -134,7 +135,7 @@ async def eventually(condition: Callable[[], Any], what: str, seconds: float = 1
 @asynccontextmanager
 async def pool_of(url: str, size: int = 4) -> AsyncIterator[AsyncConnectionPool[AsyncConnection[Any]]]:
     async with AsyncConnectionPool(
-        url, min_size=1, max_size=size, kwargs={"autocommit": True}, open=False, timeout=5
+        url, min_size=1, max_size=size, kwargs={"autocommit": True}, configure=prepare, open=False, timeout=5
     ) as pool:
         yield pool
 
