@@ -1,11 +1,10 @@
 """What operators type about tenants and users: `twinlog tenants create`, `twinlog users create-admin`."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import typer
@@ -16,12 +15,8 @@ from command_service.features.access.commands import CreateTenant, GrantRole, Ro
 from command_service.features.accounts.commands import Registration
 from command_service.infrastructure.call import DEFAULT_TENANT, Call
 from command_service.settings import Settings, load
-from shared_kernel.errors import SchemaMismatch, StartupRefused, TwinlogError
-from shared_kernel.observability import configure_logging
-from shared_kernel.process import EXIT_REFUSED, EXIT_UNREACHABLE, Unreachable
-
-REFUSED = 1
-WRONG_USE = EXIT_REFUSED
+from shared_kernel.process import EXIT_REFUSED
+from shared_kernel.terminal import end, say, sentences
 
 T = TypeVar("T")
 
@@ -40,10 +35,10 @@ def create(slug: Annotated[str, typer.Argument(help="Its name in addresses.")], 
 
     Example: twinlog tenants create acme
     """
-    with sentences(as_json=as_json):
+    with sentences(as_json=as_json), refusing_values(as_json=as_json):
         command = CreateTenant(TypeAdapter(TenantSlug).validate_python(slug))
         asyncio.run(with_services(load(), lambda services: _create_tenant(services, command)))
-        say(f"The tenant {slug} is created.", as_json=as_json, tenant=slug)
+        say({"tenant": slug}, as_json=as_json, sentence=f"The tenant {slug} is created.")
 
 
 @users.command("create-admin")
@@ -61,11 +56,16 @@ def create_admin(
 
     Example: twinlog users create-admin --tenant acme --email ada@example.com --password-stdin < password.txt
     """
-    with sentences(as_json=as_json):
-        password = sys.stdin.readline().rstrip("\r\n") if password_stdin else typer.prompt("Password", hide_input=True)
+    with sentences(as_json=as_json), refusing_values(as_json=as_json):
+        password = (
+            sys.stdin.readline().rstrip("\r\n")
+            if password_stdin
+            else typer.prompt("Password", hide_input=True, err=True)
+        )
         registration = Registration(email=email, password=SecretStr(password), name=name)
         user_id = asyncio.run(with_services(load(), lambda services: _make_admin(services, tenant, registration)))
-        say(f"{registration.email} is an admin of {tenant}.", as_json=as_json, tenant=tenant, user_id=user_id)
+        sentence = f"{registration.email} is an admin of {tenant}."
+        say({"tenant": tenant, "user_id": user_id}, as_json=as_json, sentence=sentence)
 
 
 def ensure_default_tenant(settings: Settings) -> None:
@@ -85,24 +85,12 @@ async def with_services(settings: Settings, use: Callable[[Services], Awaitable[
 
 
 @contextmanager
-def sentences(*, as_json: bool) -> Iterator[None]:
-    """Turn what can go wrong into one sentence (or one JSON object) and an exit code."""
-    configure_logging("twinlog", "warning")
+def refusing_values(*, as_json: bool) -> Iterator[None]:
+    """Turn a value that is not acceptable into a sentence; the value itself is not repeated."""
     try:
         yield
-    except Unreachable as error:
-        _end(error.code(), error.detail, EXIT_UNREACHABLE, as_json=as_json)
-    except (StartupRefused, SchemaMismatch) as error:
-        _end(error.code(), error.detail, WRONG_USE, as_json=as_json)
     except ValidationError as error:
-        _end("validation-failed", _faults(error), WRONG_USE, as_json=as_json)
-    except TwinlogError as error:
-        _end(error.code(), error.detail, EXIT_UNREACHABLE if error.status == 503 else REFUSED, as_json=as_json)
-
-
-def say(sentence: str, *, as_json: bool, **facts: Any) -> None:
-    """The result, on standard output."""
-    typer.echo(json.dumps({"ok": True, **facts}) if as_json else sentence)
+        end("validation-failed", _faults(error), EXIT_REFUSED, as_json=as_json)
 
 
 async def _create_tenant(services: Services, command: CreateTenant) -> None:
@@ -119,11 +107,3 @@ async def _make_admin(services: Services, tenant: str, registration: Registratio
 def _faults(error: ValidationError) -> str:
     found = (("--" + "-".join(map(str, each["loc"])), each["msg"]) for each in error.errors())
     return "; ".join(f"{name.rstrip('-') or 'The value'}: {why.removeprefix('Value error, ')}" for name, why in found)
-
-
-def _end(code: str, sentence: str, exit_code: int, *, as_json: bool) -> NoReturn:
-    if as_json:
-        typer.echo(json.dumps({"ok": False, "code": code, "detail": sentence}))
-    else:
-        typer.echo(sentence, err=True)
-    raise typer.Exit(exit_code)
