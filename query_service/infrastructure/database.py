@@ -19,7 +19,7 @@ Query = sql.SQL | sql.Composed
 class Database:
     """Reads of one query database; whatever goes wrong with the server itself is ServiceUnavailable."""
 
-    def __init__(self, url: str, *, size: int = 8, patience: float = 5.0) -> None:
+    def __init__(self, url: str, *, size: int = 8, patience: float = 2.0) -> None:
         self.url = url
         self.pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             url,

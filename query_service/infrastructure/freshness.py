@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from query_service.infrastructure.database import Database
+from query_service.infrastructure.notifications import Notifications
 from query_service.infrastructure.progress import Live, Progress
 from shared_kernel.errors import LogEpochChanged, Message, ReadModelBehind, ReadModelParked, ServiceUnavailable
 from shared_kernel.messaging.consistency import ConsistencyToken
@@ -34,7 +35,6 @@ POLL_WHILE_WAITING = 0.02
 """The same while somebody waits: a new mark in Redis is not notified."""
 PAUSE = 0.005
 """Seconds at least between two refreshes, so that a busy projector does not keep us busy."""
-RECONNECT = 1.0
 SAVE_MARK_EVERY = 5_000_000
 """Microseconds of the mark's own time between two savings."""
 
@@ -82,22 +82,24 @@ class Freshness:
         self._complete_at: dict[str, float] = {}
         self._waiters: set[_Waiter] = set()
         self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._notifications = Notifications(database.url, CHANNEL, self._wake.set)
+        self._keeping: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Raises ServiceUnavailable or psycopg.OperationalError when the query database does not answer."""
         saved = await self.database.row(SAVED_MARK)
         if saved is not None:
             self.progress = Progress(Mark(saved["epoch"], saved["head"], tuple(saved["last"]), saved["at"]))
-        listening = await self._subscribe()  # here, so that a quick stop does not leave a half-made connection behind
+        await self._notifications.open()
         await self.refresh()
         self.trouble = ""
-        self._tasks = [asyncio.create_task(self._keep_fresh()), asyncio.create_task(self._listen(listening))]
+        self._keeping = asyncio.create_task(self._keep_fresh())
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._notifications.close()
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
         for waiter in self._waiters:
             if not waiter.done.done():
                 waiter.done.set_exception(ServiceUnavailable())
@@ -206,21 +208,6 @@ class Freshness:
             except (ServiceUnavailable, psycopg.Error) as error:
                 self.trouble = f"the progress of the read models cannot be read ({type(error).__name__})"
             await asyncio.sleep(PAUSE)
-
-    async def _listen(self, listening: psycopg.AsyncConnection[Any] | None) -> None:
-        while True:
-            try:
-                async with listening or await self._subscribe() as connection:
-                    async for _ in connection.notifies():
-                        self._wake.set()
-            except psycopg.Error:
-                await asyncio.sleep(RECONNECT)  # meanwhile the poll goes on
-            listening = None
-
-    async def _subscribe(self) -> psycopg.AsyncConnection[Any]:
-        connection = await psycopg.AsyncConnection.connect(self.database.url, autocommit=True)
-        await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
-        return connection
 
 
 def _newest(known: Mark | None, read: Mark | None) -> Mark | None:

@@ -1,7 +1,8 @@
 """The query side of a test: the real query API over real stores, fed by the real engine from a log in memory."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 
 import httpx2
 import psycopg
+import structlog
 from fastapi import FastAPI
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
@@ -121,6 +123,7 @@ class QuerySide:
     log: Log
     signer: TokenSigner
     database_url: str
+    database_owner_url: str
     vault_owner_url: str
     token_key: bytes
     engine: Engine
@@ -219,6 +222,17 @@ def keys_of(signer: TokenSigner) -> RemoteKeys:
     return RemoteKeys(URL, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=command)))
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Expected refusals need no traceback in colour: only errors are logged meanwhile."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
 @asynccontextmanager
 async def query_side_of(query: Database, vault: Vault, redis_url: str) -> AsyncIterator[QuerySide]:
     """A running query API on these stores, with an empty log; `vault` is written as the command service would."""
@@ -231,12 +245,12 @@ async def query_side_of(query: Database, vault: Vault, redis_url: str) -> AsyncI
     codec = PayloadCodec(registry())
     writing = AsyncConnectionPool(vault.writer_url, min_size=1, max_size=1, kwargs={"autocommit": True}, open=False)
     transport = httpx2.ASGITransport(app=app)
-    async with (
-        writing,
-        Redis.from_url(redis_url) as redis,
-        app.router.lifespan_context(app),
-        httpx2.AsyncClient(transport=transport, base_url=URL) as http,
-    ):
+    async with AsyncExitStack() as stack:
+        stack.enter_context(quiet())
+        await stack.enter_async_context(writing)
+        redis = await stack.enter_async_context(Redis.from_url(redis_url))
+        await stack.enter_async_context(app.router.lifespan_context(app))
+        http = await stack.enter_async_context(httpx2.AsyncClient(transport=transport, base_url=URL))
         keys = KeyVault(writing, services.vault._kek, cache_seconds=0)
         wanted = frozenset(event for projection in PROJECTIONS for event in projection.folds)
         yield QuerySide(
@@ -247,6 +261,7 @@ async def query_side_of(query: Database, vault: Vault, redis_url: str) -> AsyncI
             log=Log(codec, keys),
             signer=signer,
             database_url=query.app_url,
+            database_owner_url=query.owner_url,
             vault_owner_url=vault.owner_url,
             token_key=derive(secret_bytes(settings.shared_secret), "consistency-token"),
             engine=Engine(PROJECTIONS, Decoder(registry(), codec, keys, wanted), PARTITIONS),
