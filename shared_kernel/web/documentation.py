@@ -83,7 +83,10 @@ def documentation_routes(app: FastAPI, catalogue: Catalogue) -> list[Route]:
         return Response(described(), media_type="application/json", headers={"Cache-Control": "no-cache"})
 
     async def docs(_: Request) -> Response:
-        return HTMLResponse(_PAGE.format(title=html.escape(app.title)), headers={"Content-Security-Policy": DOCS_CSP})
+        return HTMLResponse(
+            _PAGE.format(title=html.escape(app.title)),
+            headers={"Content-Security-Policy": DOCS_CSP, "Referrer-Policy": "no-referrer"},
+        )
 
     async def problem(request: Request) -> Response:
         return _problem_page(request, catalogue)
@@ -126,6 +129,7 @@ def _problem_page(request: Request, catalogue: Catalogue) -> Response:
         return Response(orjson.dumps(explained), media_type="application/json", headers=headers)
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
     headers["Content-Security-Policy"] = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
+    headers["Referrer-Policy"] = "no-referrer"
     shown = {name: html.escape(str(value)) for name, value in explained.items()}
     return HTMLResponse(_PROBLEM_PAGE.format(**shown, language=language, style=_STYLE), headers=headers)
 

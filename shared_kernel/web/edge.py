@@ -32,15 +32,9 @@ ONCE = (
 )
 """Headers of which a second one would make two readers of the same request understand different things."""
 
-SECURITY_HEADERS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
-DEFAULT_HEADERS = (
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-)
-"""Sent unless the route has said something else."""
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+NO_STORE = (b"cache-control", b"no-store")
+"""Sent unless the route has said something else about caching."""
 
 HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
@@ -61,10 +55,10 @@ class Exchange:
     async def send(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            given = message["headers"]
-            names = {name for name, _ in given}
-            defaults = [header for header in DEFAULT_HEADERS if header[0] not in names]
-            message = {**message, "headers": [*given, *self._fixed, *defaults]}
+            headers = [*message["headers"], *self._fixed]
+            if not any(name == b"cache-control" for name, _ in headers):
+                headers.append(NO_STORE)
+            message = {**message, "headers": headers}
         await self._send(message)
 
 
@@ -141,7 +135,7 @@ def _fixed_headers(context: RequestContext, scheme: str) -> tuple[tuple[bytes, b
     fixed = (
         (b"x-request-id", context.request_id.encode()),
         (b"x-correlation-id", context.correlation_id.encode()),
-        *SECURITY_HEADERS,
+        NO_SNIFFING,
     )
     return (*fixed, HSTS) if scheme == "https" else fixed
 

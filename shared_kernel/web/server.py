@@ -45,51 +45,47 @@ class PunctualProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which would wait and gather for ever, with a limit on the size of heads and on silence."""
 
     _head_bytes = 0
-    _in_head = False
-    _incomplete = False
     _timer: asyncio.TimerHandle | None = None
-
-    def on_message_begin(self) -> None:
-        self._in_head = self._incomplete = True
-        self._head_bytes = 0
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._cancel_timer()
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._incomplete = False
-        self._cancel_timer()
-        super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if not self._incomplete:
-            return
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > 2 * MAX_HEADER_BYTES:
-                self._give_up(HeaderFieldsTooLarge)
-            elif self._timer is None:
-                # Set once per head: a head that trickles in gets no more time.
-                self._timer = self.loop.call_later(HEAD_SECONDS, self._too_late)
-        else:
-            self._cancel_timer()
+        if self._in_head():
+            return self._head_goes_on(len(data))
+        self._head_bytes = 0
+        self._cancel_timer()
+        if self._in_body():
             self._timer = self.loop.call_later(SILENCE_SECONDS, self._too_late)
+        return None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._incomplete = False
         self._cancel_timer()
         super().connection_lost(exc)
+
+    def _in_head(self) -> bool:
+        """Whether a message has begun of which uvicorn has made no cycle yet."""
+        begun: bool = self.scope is not None  # uvicorn declares what it sets with the first message
+        return begun and (not self._has_cycle() or self.cycle.scope is not self.scope)
+
+    def _in_body(self) -> bool:
+        return self._has_cycle() and self.cycle.more_body
+
+    def _has_cycle(self) -> bool:
+        return getattr(self, "cycle", None) is not None
+
+    def _head_goes_on(self, received: int) -> None:
+        self._head_bytes += received
+        if self._head_bytes > 2 * MAX_HEADER_BYTES:
+            self._give_up(HeaderFieldsTooLarge)
+        elif self._timer is None:
+            # Set once per head: a head that trickles in gets no more time.
+            self._timer = self.loop.call_later(HEAD_SECONDS, self._too_late)
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text is replaced by a problem
         self._give_up(BadRequest)
 
     def _too_late(self) -> None:
         self._timer = None
-        if self.flow.read_paused:
+        if self.flow.read_paused and not self.cycle.response_complete:
             # The silence is ours: the application has not yet taken what already came.
             self._timer = self.loop.call_later(SILENCE_SECONDS, self._too_late)
         else:
@@ -101,12 +97,10 @@ class PunctualProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _give_up(self, problem: type[TwinlogError]) -> None:
-        self._incomplete = False
         self._cancel_timer()
         if self.transport.is_closing():
             return
-        cycle = getattr(self, "cycle", None)
-        if cycle is None or not cycle.response_started or cycle.response_complete:
+        if self._in_head() or not self._has_cycle() or not self.cycle.response_started:
             self.transport.write(_final_answer(problem))
         self.transport.close()
 

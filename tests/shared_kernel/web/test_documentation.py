@@ -21,6 +21,7 @@ async def test_docs_need_nothing_but_this_server(caller: httpx2.AsyncClient) -> 
 async def test_docs_run_no_inline_script(caller: httpx2.AsyncClient) -> None:
     page = await caller.get("/docs")
     assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert page.headers["referrer-policy"] == "no-referrer"
     assert re.findall(r"<script(?![^>]* src=)", page.text) == []
 
 
