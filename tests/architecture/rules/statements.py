@@ -13,6 +13,7 @@ HOMES = (
     "command_service/relay/",
     "command_service/vault_migrations/",
     "query_service/infrastructure/freshness",
+    "query_service/infrastructure/notifications",
     "query_service/migrations/",
     "query_service/projector/",
     "shared_kernel/migrations",
