@@ -29,10 +29,10 @@ def variables_of(command: Database, vault: Vault, **further: str) -> dict[str, s
     }
 
 
-def start(variables: Mapping[str, str]) -> "subprocess.Popen[str]":
+def start(variables: Mapping[str, str], module: str = "command_service") -> "subprocess.Popen[str]":
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TWINLOG_")}
     return subprocess.Popen(
-        [sys.executable, "-m", "command_service"],
+        [sys.executable, "-m", module],
         env={**kept, **variables},
         cwd=ROOT,
         stdout=subprocess.PIPE,
@@ -68,9 +68,9 @@ class CommandProcess:
 
 
 @contextmanager
-def command_process(variables: Mapping[str, str]) -> Iterator[CommandProcess]:
+def command_process(variables: Mapping[str, str], module: str = "command_service") -> Iterator[CommandProcess]:
     """A process that is ready; it is killed if the test has not stopped it."""
-    with start(variables) as process:
+    with start(variables, module) as process:
         running = CommandProcess(process)
         reader = threading.Thread(target=_keep, args=(process, running.lines), daemon=True)
         reader.start()
