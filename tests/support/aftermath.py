@@ -1,0 +1,93 @@
+"""After something broke: the client's history against the log and against the read model."""
+
+import asyncio
+import functools
+import itertools
+import json
+from collections import Counter
+from collections.abc import Sequence
+
+import httpx2
+import psycopg
+
+from shared_kernel.events.envelope import StoredRow
+from shared_kernel.events.leaf import leaf_of
+from tests.support.load import PATIENCE, Author, History
+from tests.support.stack import Stack
+from tests.support.waiting import eventually
+
+COLUMNS = ", ".join(StoredRow.__slots__)
+CREATED = "resources.ResourceCreated.v1"
+
+
+def read_log(stack: Stack) -> list[StoredRow]:
+    """The whole log in position order, straight from the command database."""
+    kept = json.loads((stack.data / "secrets" / "environment.json").read_text())
+    with psycopg.connect(kept["command"]["COMMAND_DATABASE_URL"]) as connection:
+        query = f"SELECT {COLUMNS} FROM events ORDER BY position"  # noqa: S608 - names from our own class
+        return [StoredRow(*row) for row in connection.execute(query.encode())]
+
+
+def assert_log_is_sound(rows: Sequence[StoredRow]) -> None:
+    """Gapless positions, rising times, every leaf as its bytes make it, versions without a hole."""
+    assert [row.position for row in rows] == list(range(1, len(rows) + 1))
+    assert all(earlier.recorded_at <= later.recorded_at for earlier, later in itertools.pairwise(rows))
+    assert all(row.leaf_hash == leaf_of(row) for row in rows)
+    newest: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        newest[row.tenant, row.stream] += 1
+        assert row.version == newest[row.tenant, row.stream]
+
+
+def assert_log_equals(history: History, rows: Sequence[StoredRow]) -> None:
+    """Every acknowledged command is in the log once, under the id that was acknowledged; nothing else is."""
+    created = [json.loads(row.payload) for row in rows if row.topic == CREATED]
+    ours = [event for event in created if event["name"].startswith("load ")]
+    found = {event["name"]: event["resource_id"] for event in ours if event["name"] in history.acknowledged}
+    assert found == history.acknowledged
+    names = Counter(event["name"] for event in ours)
+    assert not [name for name, count in names.items() if count > 1]
+
+
+async def assert_read_model_equals(history: History, stack: Stack, author: Author) -> None:
+    """The author's list, page by page, comes to hold exactly what was acknowledged."""
+    deadline = asyncio.get_running_loop().time() + PATIENCE
+    expected = {resource: name for name, resource in history.acknowledged.items()}
+    while (listed := await _listed(stack, author)) != expected:
+        assert asyncio.get_running_loop().time() < deadline, (
+            f"{len(expected.keys() - listed.keys())} missing, {len(listed.keys() - expected.keys())} too many"
+        )
+        await asyncio.sleep(0.2)
+
+
+async def _listed(stack: Stack, author: Author) -> dict[str, str]:
+    found: list[tuple[str, str]] = []
+    async with httpx2.AsyncClient(timeout=10, headers=author.headers) as http:
+        following: str | None = f"{stack.query_url}/v1/resources?owner={author.user_id}&limit=200"
+        while following is not None:
+            try:
+                answer = await http.get(following)
+            except httpx2.TransportError:
+                return {}  # not back yet
+            if answer.status_code != 200:
+                return {}
+            found += [(item["id"], item["name"]) for item in answer.json()["items"]]
+            link = answer.links.get("next")
+            following = None if link is None else str(answer.url.join(str(link["url"])))
+    assert len({resource for resource, _ in found}) == len(found), "a page repeats a row"
+    return dict(found)
+
+
+async def until_ready(stack: Stack) -> None:
+    """Wait until all four processes say so."""
+    urls = (stack.command_url, stack.query_url, stack.relay_url, stack.projector_url)
+    async with httpx2.AsyncClient(timeout=5) as http:
+        for url in urls:
+            await eventually(functools.partial(_is_ready, http, url), f"{url} to be ready", PATIENCE)
+
+
+async def _is_ready(http: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await http.get(f"{url}/readyz")).status_code == 200
+    except httpx2.TransportError:
+        return False

@@ -1,0 +1,116 @@
+"""Clients that keep sending commands through whatever happens, and the history of what they were told.
+
+Each command has a key of its own and is repeated under it until it is acknowledged, as a careful client would.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import httpx2
+
+from tests.support.stack import Stack
+
+PASSWORD = "winter-otter-plays-chess"
+CLIENTS = 8
+PATIENCE = 60.0
+"""Seconds within which a command must be acknowledged in the end."""
+
+TRY_AGAIN = {409, 429, 503}
+"""In flight, too fast, not now: the answers that ask for a repetition."""
+
+
+@dataclass
+class History:
+    """What the clients know: `acknowledged` maps the name of a resource to its id, `in_flight` are names sent now."""
+
+    acknowledged: dict[str, str] = field(default_factory=dict)
+    in_flight: set[str] = field(default_factory=set)
+    repeated: int = 0
+    refusals: list[str] = field(default_factory=list)
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def reach(self, count: int) -> None:
+        """Wait until so many commands are acknowledged."""
+        async with asyncio.timeout(PATIENCE), self.news:
+            await self.news.wait_for(lambda: len(self.acknowledged) >= count or self.refusals)
+        assert not self.refusals, self.refusals
+
+    async def acknowledge(self, name: str, resource: str) -> None:
+        async with self.news:
+            self.acknowledged[name] = resource
+            self.news.notify_all()
+
+    async def refuse(self, why: str) -> None:
+        async with self.news:
+            self.refusals.append(why)
+            self.news.notify_all()
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """A signed-in person whose resources the load consists of."""
+
+    user_id: str
+    token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+async def sign_up(stack: Stack, http: httpx2.AsyncClient) -> Author:
+    """Register and sign in, in the default tenant."""
+    email = f"{uuid4().hex}@example.com"
+    body = {"email": email, "password": PASSWORD, "name": "Load"}
+    registered = await http.post(f"{stack.command_url}/v1/users", json=body)
+    assert registered.status_code == 201, registered.text
+    form = {"grant_type": "password", "username": email, "password": PASSWORD}
+    signed_in = await http.post(f"{stack.command_url}/v1/token", data=form)
+    assert signed_in.status_code == 200, signed_in.text
+    return Author(registered.json()["id"], signed_in.json()["access_token"])
+
+
+@asynccontextmanager
+async def under_load(stack: Stack, author: Author) -> AsyncIterator[History]:
+    """Keep creating resources while the block runs; at its end every command that was begun is acknowledged."""
+    history, stop = History(), asyncio.Event()
+    async with httpx2.AsyncClient(timeout=10, headers=author.headers) as http:
+        clients = [asyncio.create_task(_client(stack, http, history, stop)) for _ in range(CLIENTS)]
+        try:
+            yield history
+        finally:
+            stop.set()
+            await asyncio.gather(*clients)
+
+
+async def _client(stack: Stack, http: httpx2.AsyncClient, history: History, stop: asyncio.Event) -> None:
+    while not stop.is_set() and not history.refusals:
+        name = f"load {uuid4()}"
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await _create(stack, http, history, name)
+        except TimeoutError:
+            await history.refuse(f"{name} was not acknowledged within {PATIENCE:g} s")
+
+
+async def _create(stack: Stack, http: httpx2.AsyncClient, history: History, name: str) -> None:
+    key = {"Idempotency-Key": str(uuid4())}
+    while True:
+        history.in_flight.add(name)
+        try:
+            answer = await http.post(f"{stack.command_url}/v1/resources", json={"name": name}, headers=key)
+        except httpx2.TransportError:
+            answer = None  # it may have been carried out or not: the key tells
+        finally:
+            history.in_flight.discard(name)
+        if answer is not None and answer.status_code == 201:
+            await history.acknowledge(name, answer.json()["id"])
+            return
+        if answer is not None and answer.status_code not in TRY_AGAIN:
+            await history.refuse(f"{answer.status_code} {answer.text}")
+            return
+        history.repeated += 1
+        await asyncio.sleep(0.05)
