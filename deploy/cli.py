@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from query_service.cli import app as query_app
 
 from command_service.cli import app as command_app
 from deploy.demo.command import demo
 from deploy.local import commands
+from query_service.cli import app as query_app
 
 SERVICES = (("command", command_app), ("query", query_app))
 
@@ -51,7 +51,7 @@ def _with_data(run: Callable[..., Any], service: str) -> Callable[..., Any]:
 
     @functools.wraps(run)
     def command(*, data: Path | None, **arguments: Any) -> Any:
-        with commands.sentences():
+        with commands.sentences(as_json=bool(arguments.get("as_json"))):
             commands.reach(data, service)
         return run(**arguments)
 
@@ -65,7 +65,7 @@ def _with_data(run: Callable[..., Any], service: str) -> Callable[..., Any]:
 
 def main() -> None:
     """The console script."""
-    application()()
+    application()(prog_name="twinlog")
 
 
 if __name__ == "__main__":

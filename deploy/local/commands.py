@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import psycopg
 import typer
@@ -21,8 +21,9 @@ from deploy.local.lodging import EngineUnavailable
 from deploy.local.processes import ProcessFailed
 from deploy.local.supervisor import running_stack
 from deploy.migrate import migrate as migrate_databases
-from shared_kernel.errors import SchemaMismatch, StartupRefused
-from shared_kernel.process import EXIT_REFUSED, EXIT_UNREACHABLE, Unreachable
+from shared_kernel import terminal
+from shared_kernel.errors import StartupRefused
+from shared_kernel.process import EXIT_REFUSED, Unreachable
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Data folder of the stack; TWINLOG_DATA or .twinlog when left out.")
@@ -54,23 +55,19 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def sentences() -> Iterator[None]:
-    """Turn what can go wrong into one sentence and an exit code."""
-    try:
-        yield
-    except (EngineUnavailable, Unreachable) as error:
-        _end(str(error), EXIT_UNREACHABLE)
-    except (FolderRefused, SchemaMismatch, StartupRefused) as error:
-        _end(str(error), EXIT_REFUSED)
-    except psycopg.Error as error:
-        _end(f"A database refused: {str(error).strip().splitlines()[0]}", EXIT_UNREACHABLE)
-    except ProcessFailed as error:
-        _end(str(error), error.exit_code if error.exit_code in {EXIT_REFUSED, EXIT_UNREACHABLE} else EXIT_UNREACHABLE)
-
-
-def _end(sentence: str, code: int) -> NoReturn:
-    say(sentence)
-    raise typer.Exit(code)
+def sentences(*, as_json: bool = False) -> Iterator[None]:
+    """Turn what can go wrong into one sentence and an exit code: 2 for what is refused, 3 for what is out of reach."""
+    with terminal.sentences(as_json=as_json):
+        try:
+            yield
+        except FolderRefused as error:
+            raise StartupRefused(str(error)) from error
+        except EngineUnavailable as error:
+            raise Unreachable(str(error)) from error
+        except ProcessFailed as error:
+            raise (StartupRefused if error.exit_code == EXIT_REFUSED else Unreachable)(str(error)) from error
+        except psycopg.Error as error:
+            raise Unreachable(f"A database refused: {str(error).strip().splitlines()[0]}") from error
 
 
 def up(
@@ -160,14 +157,14 @@ def down(
     Example: twinlog down --data .twinlog
     """
     folder = folder_of(data)
-    with sentences():
+    with sentences(as_json=as_json):
         stopped = folder.stop_holder()
         if delete:
             folder.delete()
-    if as_json:
-        sys.stdout.write(json.dumps({"ok": True, "stopped": stopped, "deleted": delete}) + "\n")
-    else:
-        say(f"{'Stopped' if stopped else 'Nothing was running'} in {folder.path}{'; data deleted' if delete else ''}.")
+    sentence = (
+        f"{'Stopped' if stopped else 'Nothing was running'} in {folder.path}{'; data deleted' if delete else ''}."
+    )
+    terminal.say({"stopped": stopped, "deleted": delete}, as_json=as_json, sentence=sentence)
 
 
 def migrate(data: Data = None, as_json: Json = False) -> None:
@@ -178,14 +175,11 @@ def migrate(data: Data = None, as_json: Json = False) -> None:
     folder, given = folder_of(data), environment.explicit()
     running = environment.of_running(folder) or Environments({}, {}, {})
     variables = Environments(running.command | given, running.query | given, running.owner | given)
-    with sentences():
+    with sentences(as_json=as_json):
         done = migrate_databases(variables)
         if not done:
             raise Unreachable(
                 f"No stack is running in {folder.path}, and none of {', '.join(environment.OWNER_URLS)} is set "
                 "(with the prefix TWINLOG_)."
             )
-    if as_json:
-        sys.stdout.write(json.dumps({"ok": True, "migrated": done}) + "\n")
-    else:
-        say(f"At this release's schema: {', '.join(done)}.")
+    terminal.say({"migrated": done}, as_json=as_json, sentence=f"At this release's schema: {', '.join(done)}.")

@@ -19,6 +19,7 @@ from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
 from deploy.local.environment import Environments, Variables
 from deploy.local.processes import Process, ProcessFailed, ProcessGroup
 from deploy.migrate import migrate
+from shared_kernel.errors import StartupRefused
 from shared_kernel.process import Unreachable, place_of
 
 DEFAULT_PORTS = {"command": 8001, "query": 8002, "relay": 8003, "projector": 8004}
@@ -52,8 +53,10 @@ class Supervisor:
     def start(self) -> Endpoints:
         """Bring everything up and return when every process is ready.
 
-        Raises `EngineUnavailable`, `Unreachable`, `FolderRefused`, `SchemaMismatch`, `ProcessFailed`, `psycopg.Error`.
+        Raises `EngineUnavailable`, `Unreachable`, `FolderRefused`, `StartupRefused`, `SchemaMismatch`, `ProcessFailed`
+        and `psycopg.Error`.
         """
+        self._require_host()
         provision.ensure_secrets(self._folder)
         urls = self._start_postgres()
         redis_url = self._start_valkey()
@@ -93,10 +96,18 @@ class Supervisor:
             engine.stop()
 
     def _wanted_port(self, name: str, asked: Mapping[str, int]) -> int:
-        given = self._given.get(f"{name.upper()}_PORT", "")
-        if name in asked:
-            return asked[name]
-        return int(given) if given.isdecimal() and int(given) <= ports.LAST_PORT else DEFAULT_PORTS[name]
+        given = self._given.get(f"{name.upper()}_PORT")
+        if name in asked or given is None:
+            return asked.get(name, DEFAULT_PORTS[name])
+        if not given.isdecimal() or int(given) > ports.LAST_PORT:
+            raise StartupRefused(f"TWINLOG_{name.upper()}_PORT must be a number up to {ports.LAST_PORT}, not {given}.")
+        return int(given)
+
+    def _require_host(self) -> None:
+        try:
+            ports.free_port(self._host)
+        except OSError as error:
+            raise StartupRefused(f"Nothing can listen on {self._host}: {error.strerror}.") from error
 
     def _start_postgres(self) -> provision.DatabaseUrls | None:
         if not environment.needs_postgres(self._given):

@@ -45,11 +45,10 @@ def test_a_data_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None
         assert one_sentence(refused.stderr).endswith("file/data cannot be written: Not a directory.")
 
 
-@pytest.mark.parametrize("detach", [[], ["--detach"]])
-def test_an_unreachable_redis_is_named(detach: list[str]) -> None:
+def test_an_unreachable_redis_is_named() -> None:
     url = f"redis://:hidden@127.0.0.1:{free_port()}/0"
     with data_folder() as data:
-        refused = twinlog("up", "--data", str(data), "--json", *detach, variables={"TWINLOG_REDIS_URL": url})
+        refused = twinlog("up", "--data", str(data), "--json", "--detach", variables={"TWINLOG_REDIS_URL": url})
     assert refused.returncode == 3
     assert refused.stdout == ""
     assert one_sentence(refused.stderr).startswith("Redis at 127.0.0.1:")
@@ -89,9 +88,11 @@ def test_migrate_brings_named_databases_to_head(cluster: Cluster, empty_database
 
 
 def test_migrate_without_anything_to_migrate_says_what_is_missing(tmp_path: Path) -> None:
-    refused = twinlog("migrate", "--data", str(tmp_path))
+    refused = twinlog("migrate", "--data", str(tmp_path), "--json")
     assert refused.returncode == 3
-    assert all(name in one_sentence(refused.stderr) for name in OWNER_URLS)
+    answer = json.loads(refused.stdout)
+    assert answer["ok"] is False
+    assert all(name in answer["detail"] for name in OWNER_URLS)
 
 
 def test_migrating_a_running_stack_changes_nothing(stack: Stack) -> None:
@@ -105,9 +106,24 @@ def test_a_command_without_a_stack_says_how_to_start_one(tmp_path: Path) -> None
     assert one_sentence(refused.stderr) == f"No stack is running in {tmp_path}; start one with `twinlog up`."
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "sentence"),
+    [
+        ("TWINLOG_COMMAND_PORT", "many", "TWINLOG_COMMAND_PORT must be a number up to 65535, not many."),
+        ("TWINLOG_HOST", "192.0.2.1", "Nothing can listen on 192.0.2.1: Cannot assign requested address"),
+        ("TWINLOG_KEK", "weak", "TWINLOG_KEK"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_refused(variable: str, value: str, sentence: str) -> None:
+    with data_folder() as data:
+        refused = twinlog("up", "--data", str(data), variables={variable: value})
+    assert refused.returncode == 2
+    assert sentence in one_sentence(refused.stderr)
+
+
 def test_stopping_nothing_is_no_fault(tmp_path: Path) -> None:
     done = twinlog("down", "--data", str(tmp_path))
-    assert (done.returncode, done.stderr) == (0, f"Nothing was running in {tmp_path}.\n")
+    assert (done.returncode, done.stdout) == (0, f"Nothing was running in {tmp_path}.\n")
 
 
 def test_a_command_finds_the_running_stack_by_its_folder(stack: Stack) -> None:
