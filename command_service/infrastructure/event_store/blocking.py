@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 
 import psycopg
 from psycopg import Connection, sql
@@ -28,19 +29,31 @@ Connect = Callable[[], AbstractContextManager[Connection[object]]]
 
 
 class Ticket:
-    """An append and the thread that waits for it: released when it is settled, or when it is its turn to lead."""
+    """An append and the thread that waits for it: woken when it is settled, or when it is its turn to lead.
 
-    __slots__ = ("_turn", "deadline", "item", "outcome")
+    Settled threads wake each other one after the other: all at once they would only queue for the interpreter.
+    """
+
+    __slots__ = ("_turn", "deadline", "following", "item", "outcome")
 
     def __init__(self, item: batch.Item, deadline: float) -> None:
         self.item = item
         self.deadline = deadline
         self.outcome: Appended | TwinlogError | None = None
+        self.following: Ticket | None = None
         self._turn = threading.Lock()
         self._turn.acquire()
 
-    def wait(self) -> None:
-        self._turn.acquire()
+    def wait(self) -> BaseException | None:
+        """Until woken. An interrupt is answered, not raised: others wait for this thread to wake them."""
+        interrupted: BaseException | None = None
+        while True:
+            try:
+                self._turn.acquire()
+            except BaseException as error:  # noqa: BLE001 (raised by the caller, a little later)
+                interrupted = error
+            else:
+                return interrupted
 
     def wake(self) -> None:
         self._turn.release()
@@ -64,10 +77,13 @@ class BlockingAppender:
         with self._guard:
             self._waiting.add(ticket)
             leads, self._led = not self._led, True
-        if not leads:
-            ticket.wait()
+        interrupted = None if leads else ticket.wait()
+        if ticket.following is not None:
+            ticket.following.wake()
         if ticket.outcome is None:
             self._lead()
+        if interrupted is not None:
+            raise interrupted
         if not isinstance(ticket.outcome, Appended):
             raise ticket.outcome or StoreUnavailable()
         return ticket.outcome
@@ -93,8 +109,10 @@ class BlockingAppender:
             self._crowd = len(tickets)
         if following is not None:
             following.wake()
-        for ticket in tickets[1:]:
-            ticket.wake()
+        for ticket, after in pairwise(tickets[1:]):
+            ticket.following = after
+        if len(tickets) > 1:
+            tickets[1].wake()
 
     def _write(self, tickets: list[Ticket]) -> None:
         pause = FIRST_PAUSE

@@ -17,6 +17,9 @@ CONNECT: dict[str, Any] = {
     "application_name": "twinlog-command",
 }
 
+RECONNECT_SECONDS = 2.0
+"""The pool waits twice as long after every failed attempt; giving up soon, it starts afresh with the next reader."""
+
 # A batch is one call, and no client holds the lock across a round trip: an idle transaction is somebody's mistake.
 _SESSION = """
     SELECT set_config('lock_timeout', '5s', false), set_config('statement_timeout', '10s', false),
@@ -47,7 +50,14 @@ def configure_blocking(connection: Connection[Any]) -> None:
 def reading_pool(url: str, size: int, patience: float) -> AsyncConnectionPool[AsyncConnection[Any]]:
     """Connections for reads, not opened yet; whoever gets none in `patience` seconds meets PoolTimeout."""
     return AsyncConnectionPool(
-        url, kwargs=CONNECT, configure=configure, min_size=1, max_size=size, timeout=patience, open=False
+        url,
+        kwargs=CONNECT,
+        configure=configure,
+        min_size=1,
+        max_size=size,
+        timeout=patience,
+        reconnect_timeout=RECONNECT_SECONDS,
+        open=False,
     )
 
 

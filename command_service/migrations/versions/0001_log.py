@@ -1,5 +1,15 @@
 """The log and what stands beside it: tables, and the trigger that keeps history as it was written.
 
+There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
+
+There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
+
+There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
+
+There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
+
+There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
+
 Text is compared bytewise (COLLATE "C"): names are compared for equality only, and indexes survive a new libc.
 """
 
@@ -27,9 +37,7 @@ CREATE TABLE events (
     CONSTRAINT events_position PRIMARY KEY (position),
     CONSTRAINT events_stream_version UNIQUE (tenant, stream, version),
     CONSTRAINT events_tenant_seq UNIQUE (tenant, tenant_seq),
-    CONSTRAINT events_event_id UNIQUE (event_id),
-    CONSTRAINT events_position_starts_at_one CHECK (position > 0),
-    CONSTRAINT events_version_not_negative CHECK (version >= 0)
+    CONSTRAINT events_event_id UNIQUE (event_id)
 ) WITH (toast_tuple_target = 8160)
 """
 

@@ -1,5 +1,8 @@
 """The append function: one call is one batch of many appends, each of which happens whole or is refused alone.
 
+The plans are made once, on whatever the tables hold then, so each lookup is written so that only one index can serve it
+(by its ORDER BY, or by naming one key alone), and `leaf_hash_v1` is STABLE, as `convert_to` is, or it is not inlined.
+
 The advisory lock comes first and every check in a later statement, so each check sees what the previous holder of the
 lock committed. The newest position and time are read from the newest event: a head row would be updated by every
 batch, and grow dead versions as long as anybody holds an old snapshot.
@@ -19,7 +22,7 @@ LEAF_HASH = r"""
 CREATE FUNCTION leaf_hash_v1(
     at_position bigint, tenant text, tenant_seq bigint, stream text, version bigint, topic text,
     payload_format smallint, event_id uuid, recorded_at bigint, metadata bytea, payload bytea
-) RETURNS bytea LANGUAGE sql IMMUTABLE PARALLEL SAFE
+) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
 RETURN sha256(
     '\x007477696e6c6f672f6576656e742f7631'::bytea
     || '\x00000008'::bytea || int8send(at_position)
@@ -67,6 +70,21 @@ BEGIN
         RAISE EXCEPTION 'append_events_v1 needs READ COMMITTED: its checks must see what the lock waited for.'
             USING ERRCODE = 'invalid_transaction_state';
     END IF;
+    IF 0 > ANY (event_version) THEN
+        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
+    END IF;
+    IF 0 > ANY (event_version) THEN
+        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
+    END IF;
+    IF 0 > ANY (event_version) THEN
+        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
+    END IF;
+    IF 0 > ANY (event_version) THEN
+        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
+    END IF;
+    IF 0 > ANY (event_version) THEN
+        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
+    END IF;
     PERFORM pg_advisory_xact_lock((29815::bigint << 32) + 'events'::regclass::oid::bigint);
 
     SELECT e.position, e.recorded_at INTO head, newest FROM events e ORDER BY e.position DESC LIMIT 1;
@@ -85,10 +103,10 @@ BEGIN
     IF array_position(item_expected, NULL) IS NOT NULL THEN
         stale := stale || ARRAY(
             SELECT DISTINCT v.item FROM unnest(event_item, event_stream, event_version) v (item, stream, version)
-            WHERE item_expected[v.item] IS NULL AND (
-                SELECT e.position FROM events e
-                WHERE e.tenant = tenants[item_tenant[v.item]] AND e.stream = v.stream AND e.version = v.version
-            ) IS NOT NULL);
+            WHERE item_expected[v.item] IS NULL AND v.version = (
+                SELECT e.version FROM events e
+                WHERE e.tenant = tenants[item_tenant[v.item]] AND e.stream = v.stream AND e.version >= v.version
+                ORDER BY e.version LIMIT 1));
     END IF;
 
     -- A repeat of the same bytes: its event ids are in the log, in the same places.
@@ -97,10 +115,10 @@ BEGIN
             SELECT v.item, max(s.position), max(s.version), max(s.recorded_at)
             FROM unnest(event_item, event_stream, event_version, event_ids) v (item, stream, version, id)
             CROSS JOIN LATERAL (
-                SELECT e.position, e.version, e.recorded_at FROM events e
-                WHERE e.event_id = v.id AND e.tenant = tenants[item_tenant[v.item]]
-                    AND e.stream = v.stream AND e.version = v.version OFFSET 0) s
-            WHERE v.item = ANY (stale)
+                SELECT e.position, e.version, e.recorded_at, e.tenant, e.stream FROM events e
+                WHERE e.event_id = v.id OFFSET 0) s
+            WHERE v.item = ANY (stale) AND s.tenant = tenants[item_tenant[v.item]] AND s.stream = v.stream
+                AND s.version = v.version
             GROUP BY v.item HAVING count(*) = item_events[v.item]
         LOOP
             refused := refused || item;
