@@ -157,6 +157,7 @@ def _vault_pool(settings: Settings) -> Pool:
         min_size=1,
         max_size=VAULT_CONNECTIONS,
         timeout=VAULT_SECONDS,
+        reconnect_timeout=VAULT_SECONDS,  # else its attempts become rarer and rarer while the vault is away
         open=False,
     )
 

@@ -28,6 +28,7 @@ class Database:
             min_size=1,
             max_size=size,
             timeout=patience,
+            reconnect_timeout=patience,  # else its attempts become rarer and rarer while the server is away
             open=False,
         )
 

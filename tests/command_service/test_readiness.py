@@ -1,5 +1,7 @@
 """What the command service says, and answers, while a database is away; and that it comes back by itself."""
 
+import asyncio
+
 import psycopg
 
 from command_service.infrastructure.event_store.store import PostgresEventStore
@@ -24,6 +26,13 @@ async def ready(command_side: CommandSide) -> tuple[int, dict[str, str]]:
     return answer.status_code, answer.json()["checks"]
 
 
+async def recovered(command_side: CommandSide) -> None:
+    """Wait until the service says that it is ready again, by itself and soon."""
+    async with asyncio.timeout(10):
+        while (await ready(command_side))[0] != 200:  # noqa: ASYNC110 - what is asked runs elsewhere
+            await asyncio.sleep(0.05)
+
+
 async def test_away_vault_is_said_and_refuses_who_needs_it(
     command_side: CommandSide, vault_database: Vault, cluster: Cluster
 ) -> None:
@@ -38,6 +47,7 @@ async def test_away_vault_is_said_and_refuses_who_needs_it(
     assert refused.headers["Retry-After"]
     assert (await command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada)).status_code == 201
     reopen(cluster, vault_database.name)
+    await recovered(command_side)
     assert (await command_side.send("POST", "/v1/users", body)).status_code == 201
 
 
@@ -57,4 +67,5 @@ async def test_away_log_is_said_and_refuses_everybody(
             assert refused.status_code == 503
             assert refused.headers["Retry-After"]
         reopen(cluster, command_database.name)
+        await recovered(side)
         assert (await side.send("POST", f"{path}/archive", by=ada)).status_code == 200
