@@ -182,3 +182,11 @@ async def test_answers_of_a_person_whose_key_is_gone_are_gone_too(
     assert (again.status_code, again.json()["code"]) == (409, "replay-unavailable")
     new = await command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada, Idempotency_Key="k-2")
     assert (new.status_code, new.json()["code"]) == (409, "subject-erased")
+
+
+async def test_changed_answer_is_not_believed(command_side: CommandSide, ada: Person) -> None:
+    path = await command_side.create_resource(ada)
+    await command_side.send("POST", f"{path}/archive", by=ada, Idempotency_Key="k")
+    await command_side.rows("UPDATE idempotency SET answer = set_byte(answer, 60, 0) RETURNING answer")
+    again = await command_side.send("POST", f"{path}/archive", by=ada, Idempotency_Key="k")
+    assert (again.status_code, again.json()["code"]) == (409, "replay-unavailable")

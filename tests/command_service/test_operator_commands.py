@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 
+from command_service.cli import ensure_default_tenant
 from tests.support.cluster import Database, Vault
 from tests.support.command_process import command_process, variables_of
+from tests.support.command_side import settings_of
 from tests.support.stack import twinlog
 
 PASSWORD = "winter-otter-plays-chess"
@@ -38,6 +41,16 @@ def test_created_tenant_takes_registrations_and_its_admin_signs_in(variables: di
         token = http.post("/v1/token", data=form, headers={"Tenant": "acme"}).json()["access_token"]
         path = f"/v1/users/{made['user_id']}/roles/auditor"
         assert http.put(path, headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_first_tenant_is_there_however_often_it_is_asked_for(command_database: Database, vault_database: Vault) -> None:
+    for _ in range(2):
+        ensure_default_tenant(settings_of(command_database, vault_database))
+    with psycopg.connect(command_database.owner_url) as connection:
+        found = connection.execute("SELECT tenant, stream, topic FROM events").fetchall()
+        claimed = connection.execute("SELECT tenant, kind, key FROM claims").fetchall()
+    assert found == [("default", "tenants-default", "access.TenantCreated.v1")]
+    assert claimed == [("default", "tenant", "default")]
 
 
 def test_refusals_are_one_object_with_a_code(variables: dict[str, str]) -> None:
