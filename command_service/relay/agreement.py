@@ -59,4 +59,3 @@ async def _require_same_leaves(log: Log, tops: Mapping[int, Top]) -> None:
                 f"Position {top.position} (partition {partition}) is a different event in Redis than in the log: "
                 f"{RESTORED}."
             )
-

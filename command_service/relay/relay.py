@@ -50,8 +50,8 @@ class Relay:
                 async with await connect(self._database_url) as connection:
                     backoff.reset()
                     await self._serve(Log(connection))
-            except psycopg.OperationalError as error:
-                self._status.report("database", f"The command database cannot be reached ({type(error).__name__}).")
+            except psycopg.Error as error:
+                self._status.report("database", f"The command database cannot be used ({type(error).__name__}).")
                 await backoff.pause()
             finally:
                 self._status.led(leading=False)
@@ -105,7 +105,8 @@ class Relay:
 
     async def _step(self, log: Log, publishing: Publishing) -> None:
         rows = await log.read(publishing.done.position, BATCH)
-        self._status.behind(len(rows), self._age(rows[0].recorded_at) if rows else 0.0)
+        behind = await log.head() - publishing.done.position if len(rows) == BATCH else len(rows)
+        self._status.behind(behind, self._age(rows[0].recorded_at) if rows else 0.0)
         if rows:
             self._status.published.inc(await publishing.publish(rows))
         await publishing.upkeep()

@@ -17,6 +17,7 @@ from shared_kernel.messaging.feed import (
     decode,
 )
 
+STRETCH_BYTES = 16 * 1024 * 1024
 TIMEOUT = httpx2.Timeout(10.0, pool=None)
 
 
@@ -87,14 +88,16 @@ class Feed:
 
 async def _stretches(response: httpx2.Response, upto: int, size: int) -> AsyncIterator[Sequence[StoredRow]]:
     rows: list[StoredRow] = []
+    weight = 0
     async for line in _lines(response):
         row = _row(line)
         if row.position > upto:
             break
         rows.append(row)
-        if len(rows) == size:
+        weight += len(line)
+        if len(rows) == size or weight > STRETCH_BYTES:
             yield rows
-            rows = []
+            rows, weight = [], 0
     if rows:
         yield rows
 

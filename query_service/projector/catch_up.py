@@ -9,6 +9,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from zlib import crc32
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -88,5 +89,13 @@ async def claimed(connection: Connection, unit: Unit) -> AsyncIterator[bool]:
     try:
         yield mine
     finally:
-        if mine and not connection.closed:
-            await release(connection, CATCHING_UP, number)
+        if mine:
+            await _give_back(connection, number)
+
+
+async def _give_back(connection: Connection, number: int) -> None:
+    """A pooled connection that kept the lock would keep it for ever, so rather no connection."""
+    try:
+        await release(connection, CATCHING_UP, number)
+    except psycopg.Error:
+        await connection.close()

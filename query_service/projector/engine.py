@@ -65,7 +65,7 @@ class Engine:
         arrivals = await self._decoder.decode(slices)
         try:
             async with connection.transaction():
-                works = self._works(members := await enter(), arrivals)
+                works = self._works(members := self._ours(await enter()), arrivals)
                 await _fold_all(connection, works)
                 if LOG in members:
                     await audit_copy.add(connection, slices)
@@ -74,11 +74,15 @@ class Engine:
             if isinstance(error, psycopg.Error) and not unwritable(error):
                 raise
         async with connection.transaction():  # once more, event by event, to find who is to blame
-            works = self._works(members := await enter(), arrivals)
+            works = self._works(members := self._ours(await enter()), arrivals)
             await _fold_one_by_one(connection, works)
             if LOG in members:
                 await audit_copy.merge(connection, slices)
             return await _finish(connection, slices, members, works)
+
+    def _ours(self, members: Members) -> Members:
+        """Without projections that only another release knows: what is not folded must not be moved on."""
+        return {unit: at for unit, at in members.items() if unit == LOG or unit.projection in self._projections}
 
     def _works(self, members: Members, arrivals: Sequence[Arrival]) -> Sequence[Work]:
         return [

@@ -4,7 +4,6 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
-from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
 from query_service.infrastructure.feed import FeedUnavailable
@@ -35,7 +34,7 @@ class Projector:
             try:
                 async with await leases.connect(self._database_url) as session:
                     await self._work(session, backoff)
-            except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            except psycopg.Error as error:  # the pool's time-out is one too
                 self._tools.status.report("database", f"The query database cannot be used ({type(error).__name__}).")
                 await backoff.pause()
             except (RedisError, OSError) as error:

@@ -22,6 +22,10 @@ from shared_kernel.messaging.partition import stream_key
 BATCH = 500
 """Events at most per partition and transaction."""
 
+FIRST_BATCH = 64
+HEAVY = 16 * 1024 * 1024
+"""Bytes of payload per reading from which on fewer events are asked for: an event may be a megabyte."""
+
 LATE_MARK = 2_000_000
 """Microseconds of the relay's time after which a mark that is behind our checkpoint is no accident."""
 
@@ -57,6 +61,7 @@ class Source:
         self._client = client
         self._feed = feed
         self._batch = batch
+        self._count = min(FIRST_BATCH, batch)
         self._missing_upto: dict[int, int] = {}
         self._behind_since: dict[int, int] = {}
 
@@ -70,7 +75,16 @@ class Source:
         entries = await self._ask(rest, 0 if reading.slices else patience, reading)
         for cursor in rest:
             self._take(cursor, entries.get(cursor.partition, ()), reading)
+        self._adapt(reading)
         return reading
+
+    def _adapt(self, reading: Reading) -> None:
+        """Memory stays bounded, whatever the size of events."""
+        weight = sum(len(row.payload) for events in reading.slices for row in events.rows)
+        if weight > HEAVY:
+            self._count = max(1, self._count // 4)
+        elif weight < HEAVY // 8:
+            self._count = min(self._batch, self._count * 2)
 
     def _is_gap(self, cursor: Cursor) -> bool:
         if self._missing_upto.get(cursor.partition, 0) > cursor.position:
@@ -84,7 +98,7 @@ class Source:
         pipeline.get(MARK_KEY)
         if cursors:
             after = {stream_key(cursor.partition): f"{cursor.epoch}-{cursor.position}" for cursor in cursors}
-            pipeline.xread(after, count=self._batch, block=int(patience * 1000) or None)  # type: ignore[arg-type]
+            pipeline.xread(after, count=self._count, block=int(patience * 1000) or None)  # type: ignore[arg-type]
         mark, *found = await pipeline.execute()
         reading.mark = _mark(mark)
         by_key = dict(found[0] or ()) if found else {}
@@ -152,7 +166,7 @@ class Source:
 
     async def _first_stretch(self, cursor: Cursor) -> Stretch:
         upto = self._missing_upto[cursor.partition]
-        reading = self._feed.read(cursor.partition, cursor.position, upto, self._batch, page=self._batch)
+        reading = self._feed.read(cursor.partition, cursor.position, upto, self._count, page=self._count)
         async with aclosing(reading) as stretches:
             async for stretch in stretches:
                 _require_same_epoch(cursor, stretch.epoch)

@@ -16,7 +16,7 @@ MEDIA_TYPE = "application/jsonl"
 EPOCH_HEADER = "Log-Epoch"
 HEAD_HEADER = "Log-Head"
 PARTITIONS_HEADER = "Log-Partitions"
-PAGE_LIMIT = 10_000
+PAGE_LIMIT = 2_000
 """The largest `limit` that the feed serves in one answer."""
 
 

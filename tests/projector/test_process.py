@@ -1,0 +1,228 @@
+"""The projector as a process, and the whole way of an event: log, relay, Redis, projector, row; all of them real."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import httpx2
+import psycopg
+import pytest
+import redis
+from typer.testing import CliRunner
+
+from command_service.infrastructure.event_store.port import Append, NewEvent
+from command_service.infrastructure.event_store.store import PostgresEventStore
+from query_service.cli import app
+from shared_kernel.events.registry import registry
+from shared_kernel.events.resources import ResourceArchived, ResourceCreated
+from shared_kernel.messaging.mark import Mark
+from tests.support.cluster import Database, Vault
+from tests.support.command_process import CommandProcess, command_process, start
+from tests.support.command_process import variables_of as command_variables
+from tests.support.history import METADATA
+from tests.support.processes import wait_until
+
+MODULE = "query_service.projector"
+
+
+@pytest.fixture
+def variables(query_database: Database, vault_database: Vault, redis_url: str) -> dict[str, str]:
+    return {
+        "TWINLOG_ENV": "development",
+        "TWINLOG_QUERY_DATABASE_URL": query_database.app_url,
+        "TWINLOG_VAULT_DATABASE_URL": vault_database.reader_url,
+        "TWINLOG_REDIS_URL": redis_url,
+        "TWINLOG_COMMAND_URL": "http://127.0.0.1:1",
+        "TWINLOG_PROJECTOR_PORT": "0",
+    }
+
+
+def refused(variables: dict[str, str]) -> tuple[int, str]:
+    """Exit code and everything said by a projector that does not start."""
+    with start(variables, MODULE) as process:
+        _, said = process.communicate(timeout=30)
+        return process.returncode, said
+
+
+def test_unreachable_redis_is_one_sentence_and_exit_code_3(variables: dict[str, str]) -> None:
+    code, said = refused(variables | {"TWINLOG_REDIS_URL": "redis://127.0.0.1:1/0"})
+    assert (code, said) == (3, "Redis at 127.0.0.1:1/0 cannot be reached: ConnectionError.\n")
+
+
+@pytest.mark.parametrize("name", ["QUERY", "VAULT"])
+def test_unreachable_database_is_one_sentence_and_exit_code_3(variables: dict[str, str], name: str) -> None:
+    code, said = refused(variables | {f"TWINLOG_{name}_DATABASE_URL": "postgresql://x:secret@127.0.0.1:1/db"})
+    assert code == 3
+    assert said.startswith("The database at 127.0.0.1:1/db cannot be reached")
+    assert len(said.splitlines()) == 1
+
+
+def test_missing_redis_url_is_one_sentence_and_exit_code_2(variables: dict[str, str]) -> None:
+    code, said = refused(variables | {"TWINLOG_REDIS_URL": ""})
+    assert (code, said) == (2, "The settings cannot be used: TWINLOG_REDIS_URL is missing.\n")
+
+
+def test_wrong_schema_version_is_one_sentence_and_exit_code_2(
+    variables: dict[str, str], query_database: Database
+) -> None:
+    with psycopg.connect(query_database.owner_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    code, said = refused(variables)
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert "twinlog migrate" in said
+
+
+def test_projector_that_finds_neither_mark_nor_feed_waits_and_says_so(variables: dict[str, str]) -> None:
+    with command_process(variables, MODULE) as projector:
+        wait_until(lambda: httpx2.get(f"{projector.url}/readyz").status_code == 503, "it is not ready")
+        wait_until(lambda: "The feed cannot be read" in httpx2.get(f"{projector.url}/readyz").text, "it says why")
+        assert projector.stop() == 0
+
+
+@dataclass(slots=True)
+class Chain:
+    """All processes that an event passes."""
+
+    store: PostgresEventStore
+    query_database: Database
+    variables: dict[str, str]
+    relay: CommandProcess
+    projector: CommandProcess
+
+    async def append(self, count: int) -> None:
+        """New resources, every second one archived at once."""
+        await asyncio.gather(*(self._append(number) for number in range(count)))
+
+    async def _append(self, number: int) -> None:
+        resource = uuid4()
+        created = ResourceCreated(
+            resource_id=resource,
+            owner=uuid4(),
+            name=f"r{number}",
+            description="",
+            classification="internal",
+            attributes={"n": number},
+            tags=("a", "b"),
+        )
+        archived = (ResourceArchived(resource_id=resource),) if number % 2 else ()
+        events = tuple(
+            NewEvent(uuid4(), event.TOPIC, event.model_dump_json().encode(), METADATA) for event in (created, *archived)
+        )
+        await self.store.append(Append("default", f"resources-{resource}", 0, events))
+
+    def rows(self) -> int:
+        with psycopg.connect(self.query_database.app_url) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM blue.resources").fetchone() or (0,)
+            return int(count)
+
+    async def shows(self, rows: int) -> None:
+        await asyncio.to_thread(wait_until, lambda: self.rows() == rows, f"{rows} resources are shown")
+
+    async def twinlog(self, *words: str) -> tuple[int, dict[str, Any]]:
+        return await asyncio.to_thread(run_twinlog, self.variables, *words)
+
+
+def run_twinlog(variables: dict[str, str], *words: str) -> tuple[int, dict[str, Any]]:
+    """A command of an operator: exit code and answer."""
+    mine = {name: None for name in os.environ if name.startswith("TWINLOG_")}
+    done = CliRunner(env={**mine, **variables}).invoke(app, [*words, "--json"])
+    assert done.stderr == ""
+    return done.exit_code, json.loads(done.stdout)
+
+
+@pytest.fixture
+async def chain(
+    command_database: Database, query_database: Database, vault_database: Vault, variables: dict[str, str]
+) -> AsyncIterator[Chain]:
+    relayed = {"TWINLOG_REDIS_URL": variables["TWINLOG_REDIS_URL"], "TWINLOG_RELAY_PORT": "0"}
+    settings = command_variables(command_database, vault_database, **relayed)
+    with ExitStack() as stack:
+        command = stack.enter_context(command_process(settings))
+        variables |= {"TWINLOG_COMMAND_URL": command.url}
+        relay = stack.enter_context(command_process(settings, "command_service.relay"))
+        projector = stack.enter_context(command_process(variables, MODULE))
+        async with PostgresEventStore(command_database.app_url, topics=registry().by_topic.keys()) as store:
+            yield Chain(store, query_database, variables, relay, projector)
+
+
+async def test_event_travels_from_the_log_to_a_row_and_a_rebuild_shows_the_same(chain: Chain) -> None:
+    await chain.append(50)
+    await chain.shows(50)
+    for process in (chain.relay, chain.projector):
+        answer = httpx2.get(f"{process.url}/readyz")
+        assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    code, rebuilt = await chain.twinlog("projections", "rebuild", "--all")
+    assert (code, rebuilt["ok"], rebuilt["events"]) == (0, True, 76)  # with the tenant's own event
+    code, compared = await chain.twinlog("projections", "diff", "--all")
+    assert (code, compared["ok"]) == (0, True)
+    found = compared["projections"]["resources"]
+    assert found == {"rows": 50, "missing": 0, "unexpected": 0, "different": 0, "first": []}
+    await switch_and_back(chain)
+    with psycopg.connect(chain.query_database.app_url) as connection:
+        connection.execute("UPDATE blue.resources SET name = 'forged' WHERE name = 'r3'")
+    code, compared = await chain.twinlog("projections", "diff", "resources")
+    assert (code, compared["ok"], compared["projections"]["resources"]["different"]) == (1, False, 1)
+
+
+async def switch_and_back(chain: Chain) -> None:
+    code, switched = await chain.twinlog("projections", "switch", "resources")
+    assert (code, switched["active"]) == (0, "green")
+    code, status = await chain.twinlog("projections", "status")
+    (resources,) = [each for each in status["projections"] if each["name"] == "resources"]
+    assert (resources["active"], resources["shadow"], resources["lag"], resources["parked"]) == ("green", "blue", 0, 0)
+    code, back = await chain.twinlog("projections", "rollback", "resources")
+    assert (code, back["active"]) == (0, "blue")
+
+
+async def test_wiped_redis_and_a_killed_projector_lose_and_double_nothing(
+    chain: Chain, variables: dict[str, str]
+) -> None:
+    await chain.append(20)
+    await chain.shows(20)
+    chain.projector.process.send_signal(signal.SIGSTOP)
+    await chain.append(20)
+    with redis.Redis.from_url(chain.variables["TWINLOG_REDIS_URL"]) as client:
+        await asyncio.to_thread(wait_until, lambda: Mark.decode(client.get("events:mark")).head == 61, "published")
+        client.flushall()
+    chain.projector.process.send_signal(signal.SIGCONT)
+    await chain.shows(40)
+    chain.projector.process.kill()
+    await chain.append(20)
+    with command_process(variables, MODULE):
+        await chain.shows(60)
+        with psycopg.connect(chain.query_database.app_url) as connection:
+            copied = connection.execute("SELECT count(*), count(DISTINCT position) FROM audit_events").fetchone()
+    assert copied == (91, 91)  # 60 created, 30 archived, and the tenant's own event
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("projections", "rebuild"), 2),
+        (("projections", "rebuild", "nonsense"), 2),
+        (("projections", "rebuild", "resources", "--all"), 2),
+        (("projections", "rebuild", "resources"), 1),
+        (("projections", "switch", "resources"), 1),
+        (("projections", "rollback", "resources"), 1),
+        (("projections", "status"), 0),
+        (("parked", "list"), 0),
+    ],
+)
+def test_command_on_an_empty_database_answers_one_object(
+    variables: dict[str, str], words: tuple[str, ...], code: int
+) -> None:
+    ended, answer = run_twinlog(variables, *words)
+    assert (ended, answer["ok"]) == (code, code == 0)
+
+
+def test_command_without_its_database_is_one_sentence_and_exit_code_3(variables: dict[str, str]) -> None:
+    nowhere = variables | {"TWINLOG_QUERY_DATABASE_URL": "postgresql://x:secret@127.0.0.1:1/db"}
+    code, answer = run_twinlog(nowhere, "projections", "status")
+    assert (code, answer["ok"]) == (3, False)
+    assert "cannot be reached" in answer["detail"]
