@@ -1,3 +1,5 @@
+"""Readers wait for what they wrote, until a deadline, and hear why when it does not come."""
+
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
