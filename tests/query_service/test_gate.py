@@ -1,3 +1,5 @@
+"""The query service lets in who may ask, and says why to everybody else."""
+
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
