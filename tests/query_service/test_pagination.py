@@ -1,3 +1,5 @@
+"""Cursors are signed, belong to one question, and lead through a list without a gap."""
+
 import base64
 from datetime import UTC, datetime
 from urllib.parse import parse_qs, urlsplit
