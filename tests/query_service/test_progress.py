@@ -1,3 +1,5 @@
+"""How far projections are follows from checkpoints and mark alone."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 
