@@ -1,3 +1,5 @@
+"""The query database's schema: names, rights, generations, and which revision is refused."""
+
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
