@@ -1,3 +1,5 @@
+"""Questions about oneself and about users, over HTTP."""
+
 from uuid import uuid4
 
 from tests.support.query_side import TENANT, Person, QuerySide
