@@ -1,3 +1,5 @@
+"""Questions to the audit over HTTP: who sees which events, and what of them."""
+
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
