@@ -1,3 +1,5 @@
+"""Questions about how far the projections are, over HTTP."""
+
 from uuid import uuid4
 
 from query_service.features import PROJECTIONS
