@@ -1,3 +1,5 @@
+"""Questions about one's own sessions, over HTTP."""
+
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
