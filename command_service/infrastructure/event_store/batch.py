@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from psycopg import sql
@@ -30,6 +31,7 @@ class TrackingBehind(TwinlogError):
 
 
 _ACTIONS = {ClaimAction.TAKE: 1, ClaimAction.RELEASE: 2, ClaimAction.REQUIRE: 3}
+_ANSWER = attrgetter("actor", "key", "fingerprint", "status", "answer")
 
 _REFUSALS: dict[str, type[TwinlogError]] = {
     "stale": AppendConflict,
@@ -167,14 +169,15 @@ def _events(items: Sequence[Item]) -> tuple[Any, ...]:
 
 
 def _keys(items: Sequence[Item]) -> tuple[Any, ...]:
-    kept = [(number, item.idempotency) for number, item in enumerate(items, 1) if item.idempotency is not None]
+    kept = [(number, *_ANSWER(item.idempotency)) for number, item in enumerate(items, 1) if item.idempotency]
+    numbers, actors, keys, fingerprints, statuses, answers = zip(*kept, strict=True) if kept else ((),) * 6
     return (
-        arrays.integer([number for number, _ in kept]),
-        arrays.text([record.actor for _, record in kept]),
-        arrays.bytea([record.key for _, record in kept]),
-        arrays.bytea([record.fingerprint for _, record in kept]),
-        arrays.smallint([record.status for _, record in kept]),
-        arrays.bytea([record.answer for _, record in kept]),
+        arrays.integer(numbers),
+        arrays.text(actors),
+        arrays.bytea(keys),
+        arrays.bytea(fingerprints),
+        arrays.smallint(statuses),
+        arrays.bytea(answers),
     )
 
 

@@ -20,6 +20,7 @@ from command_service.infrastructure.event_store.port import (
     ClaimAction,
     IdempotencyRecord,
     MalformedAppend,
+    NewEvent,
     PayloadTooLarge,
     StoreUnavailable,
     UnregisteredTopic,
@@ -135,14 +136,20 @@ class PostgresEventStore:
         if append.expected_version < 0:
             raise MalformedAppend("The expected version of a stream is never negative.")
         for event in append.events:
-            if event.topic not in self._topics:
-                raise UnregisteredTopic(f"The topic {event.topic!r} is not in the registry.")
-            if len(event.payload) > self._max_payload or len(event.metadata) > MAX_METADATA:
-                raise PayloadTooLarge
-        for name in _names(append):
-            if not name or len(name) > MAX_NAME or "\x00" in name:
-                raise MalformedAppend("A name must have 1 to 512 characters, none of them NUL.")
+            self._check_event(event)
+        if not all(map(_is_name, _names(append))):
+            raise MalformedAppend("A name must have 1 to 512 characters, none of them NUL.")
         return item_of(append)
+
+    def _check_event(self, event: NewEvent) -> None:
+        if event.topic not in self._topics:
+            raise UnregisteredTopic(f"The topic {event.topic!r} is not in the registry.")
+        if len(event.payload) > self._max_payload or len(event.metadata) > MAX_METADATA:
+            raise PayloadTooLarge
+
+
+def _is_name(name: str) -> bool:
+    return 1 <= len(name) <= MAX_NAME and "\x00" not in name
 
 
 def item_of(append: Append) -> batch.Item:

@@ -23,6 +23,37 @@ class Ticket(Protocol):
 T = TypeVar("T", bound=Ticket)
 
 
+class _Gathering(Generic[T]):
+    """A batch in the making, and who is passed over because he could collide with somebody before him."""
+
+    def __init__(self) -> None:
+        self.batch: list[T] = []
+        self.passed_over: list[T] = []
+        self._alone: set[Key] = set()
+        self._shared: set[Key] = set()
+        self._rows = self._size = 0
+
+    def full(self) -> bool:
+        """Whether the batch is large enough, or the search for more has gone on long enough."""
+        enough = len(self.batch) >= MAX_ITEMS or self._rows >= MAX_ROWS or self._size >= MAX_BYTES
+        return enough or len(self.passed_over) >= MAX_PASSED_OVER
+
+    def offer(self, ticket: T) -> None:
+        item = ticket.item
+        if self._could_collide(item):
+            self.passed_over.append(ticket)
+        else:
+            self.batch.append(ticket)
+            self._rows += len(item.rows)
+            self._size += sum(len(row.payload) + len(row.metadata) for row in item.rows)
+        self._alone |= item.alone
+        self._shared |= item.shared
+
+    def _could_collide(self, item: Item) -> bool:
+        apart = self._alone.isdisjoint(item.alone) and self._alone.isdisjoint(item.shared)
+        return not (apart and self._shared.isdisjoint(item.alone))
+
+
 class Waiting(Generic[T]):
     """A bounded queue. Not locked: its owner is one event loop, or holds a lock of its own."""
 
@@ -46,26 +77,13 @@ class Waiting(Generic[T]):
 
     def take(self) -> list[T]:
         """The next batch. Whoever could collide with somebody before him stays, and keeps his place."""
-        batch: list[T] = []
-        passed_over: list[T] = []
-        alone: set[Key] = set()
-        shared: set[Key] = set()
-        rows = size = 0
-        while self._queue and len(batch) < MAX_ITEMS and rows < MAX_ROWS and size < MAX_BYTES:
+        gathering = _Gathering[T]()
+        while self._queue and not gathering.full():
             ticket = self._queue.popleft()
-            if self._abandoned(ticket):
-                continue
-            item = ticket.item
-            free = alone.isdisjoint(item.alone) and alone.isdisjoint(item.shared) and shared.isdisjoint(item.alone)
-            (batch if free else passed_over).append(ticket)
-            alone |= item.alone
-            shared |= item.shared
-            rows += len(item.rows) if free else 0
-            size += sum(len(row.payload) + len(row.metadata) for row in item.rows) if free else 0
-            if len(passed_over) >= MAX_PASSED_OVER:
-                break
-        self._queue.extendleft(reversed(passed_over))
-        return batch
+            if not self._abandoned(ticket):
+                gathering.offer(ticket)
+        self._queue.extendleft(reversed(gathering.passed_over))
+        return gathering.batch
 
     def take_all(self) -> list[T]:
         """Everybody, to be told that nothing more will be written."""
