@@ -29,7 +29,7 @@ class Trouble:
         elif isinstance(error, psycopg.Error):
             reason = f"{kind} (SQLSTATE {error.sqlstate}) {error.diag.constraint_name or ''}".rstrip()
         else:
-            reason = f"{kind} {_where(error)}"
+            reason = f"{kind} {_where(error)}".rstrip()
         return cls(reason, _fingerprint(kind, _where(error)), isinstance(error, UnknownTopic))
 
     @classmethod
