@@ -6,7 +6,6 @@ The cases are taken as they are: nothing is overridden or skipped, which the las
 import subprocess
 import sys
 from collections.abc import Iterator
-from unittest import TestCase
 
 import psycopg
 import pytest
@@ -126,7 +125,7 @@ REQUIRED = {
 }
 
 
-def methods(case: type[TestCase]) -> set[str]:
+def methods(case: type[object]) -> set[str]:
     return {name for name in dir(case) if name.startswith("test") and callable(getattr(case, name))}
 
 

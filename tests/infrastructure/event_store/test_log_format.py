@@ -33,8 +33,8 @@ def test_vectors_are_of_the_version_that_is_written() -> None:
 
 @every_vector()
 def test_python_reproduces_the_vector(vector: dict[str, Any]) -> None:
-    fields = {name: vector[name] for name in HASHED} | {"event_id": UUID(vector["event_id"])}
-    contents = {name: bytes.fromhex(vector[name]) for name in ("metadata", "payload")}
+    fields: dict[str, Any] = {name: vector[name] for name in HASHED} | {"event_id": UUID(vector["event_id"])}
+    contents: dict[str, Any] = {name: bytes.fromhex(vector[name]) for name in ("metadata", "payload")}
     assert leaf_hash(**fields, **contents).hex() == vector["leaf_hash"]
     assert slot_of(vector["tenant"], vector["stream"]) == vector["slot"]
 

@@ -101,7 +101,7 @@ def test_schema_of_any_name_is_made_and_granted(command_database: Database, tmp_
     folder = script_folder(tmp_path / "scripts", "CREATE TABLE one (x int)")
     with psycopg.connect(command_database.owner_url) as owner:
         owner.execute("CREATE SCHEMA IF NOT EXISTS odd")
-    role = sql.Identifier(psycopg.conninfo.conninfo_to_dict(command_database.app_url)["user"] or "")
+    role = sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(command_database.app_url)["user"]))
     grants = [
         sql.SQL("GRANT USAGE ON SCHEMA odd TO {}").format(role),
         sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA odd TO {}").format(role),

@@ -60,6 +60,9 @@ def queue_of(*tickets: Ticket) -> Waiting[Ticket]:
     return waiting
 
 
+SAME = event()
+
+
 class TestWaiting:
     def test_strangers_share_a_batch(self) -> None:
         tickets = [Ticket(item_of(append(f"loans-{number}"))) for number in range(5)]
@@ -73,7 +76,7 @@ class TestWaiting:
             (append("loans-1", claims=[Claim(TAKE, "a", "b")]), append("loans-2", claims=[Claim(TAKE, "a", "b")])),
             (append("loans-1", claims=[Claim(TAKE, "a", "b")]), append("loans-2", claims=[Claim(REQUIRE, "a", "b")])),
             (append("loans-1", claims=[Claim(REQUIRE, "a", "b")]), append("loans-2", claims=[Claim(TAKE, "a", "b")])),
-            (append("loans-1", 0, same := event()), append("loans-2", 0, same)),
+            (append("loans-1", 0, SAME), append("loans-2", 0, SAME)),
         ],
         ids=["stream", "key", "take-take", "take-require", "require-take", "event-id"],
     )
