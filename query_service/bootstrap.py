@@ -98,7 +98,7 @@ def bootstrap(
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
     keys = keys or RemoteKeys(settings.command_url)
     freshness = Freshness(database, redis, derive(secret, "consistency-token"))
-    policies = policies or PolicyEngine(policy for feature in FEATURES for policy in feature.policies)
+    policies = policies or _shipped_policies()
     measure(metrics, freshness, (schema.AUDIT_COPY, *(projection.name for projection in PROJECTIONS)))
     return Services(
         settings=settings,
@@ -114,6 +114,10 @@ def bootstrap(
         events=EventReader(PayloadCodec(registry()), vault),
         gate=QueryGate(keys, TokenVerifier(lambda: keys.keys), policies, clock or SystemClock()),
     )
+
+
+def _shipped_policies() -> PolicyEngine:
+    return PolicyEngine(policy for feature in FEATURES for policy in feature.policies)
 
 
 def _redis(settings: Settings) -> Redis:

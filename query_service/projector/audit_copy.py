@@ -54,13 +54,16 @@ async def add(connection: Connection, slices: Sequence[Slice]) -> None:
 
 async def merge(connection: Connection, slices: Sequence[Slice]) -> None:
     """Add events of which some may be here already. Raises NotTheLog if a position holds another event."""
-    rows = [row for events in slices for row in events.rows]
     try:
         async with connection.cursor() as cursor:
             await cursor.executemany(_MERGE, [_values(each.epoch, row) for each in slices for row in each.rows])
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         name = error.diag.constraint_name or type(error).__name__
         raise NotTheLog(f"The audit copy refuses what has just arrived ({name}).") from error
+    await _require_same(connection, [row for events in slices for row in events.rows])
+
+
+async def _require_same(connection: Connection, rows: Sequence[StoredRow]) -> None:
     same = await connection.execute(_SAME, ([row.position for row in rows], [row.leaf_hash for row in rows]))
     if await same.fetchone() != (len(rows),):
         raise NotTheLog("The audit copy holds another event under a position that has just arrived.")

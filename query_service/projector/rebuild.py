@@ -57,17 +57,24 @@ async def rebuild(
     """
     async with tools.pool.connection() as connection, AsyncExitStack() as claims:
         epoch, partitions = await generations.installed(connection) or (0, 0)
-        known = await generations.registered(connection)
-        if not partitions or not all(projection.name in known for projection in projections):
+        if not partitions:
             raise NothingToRebuild
-        shadows = [known[projection.name].shadow for projection in projections]
+        chosen = await _chosen(connection, projections)
+        shadows = [registered.shadow for registered, _projection in chosen]
         for shadow in shadows:
             if not await claims.enter_async_context(claimed(connection, shadow)):
                 raise RebuildUnderWay(f"Somebody else is building {shadow} just now.")
-        await _begin(connection, [(known[each.name], each) for each in projections], epoch, partitions)
+        await _begin(connection, chosen, epoch, partitions)
         catching_up = CatchingUp(engine, tools.feed, progress)
         events = [await catching_up.run(connection, shadows, partition) for partition in range(partitions)]
         return Rebuilt(shadows, sum(events))
+
+
+async def _chosen(connection: Connection, projections: Sequence[Projection]) -> Sequence[tuple[Registered, Projection]]:
+    known = await generations.registered(connection)
+    if not all(projection.name in known for projection in projections):
+        raise NothingToRebuild
+    return [(known[projection.name], projection) for projection in projections]
 
 
 async def _begin(

@@ -67,7 +67,7 @@ class Shift:
         if time.monotonic() >= self._look_around_at:
             await self._look_around()
             self._look_around_at = time.monotonic() + LOOK_AROUND_EVERY
-        cursors = [cursor for cursor in self._cursors.values() if not self._rests(cursor.partition)]
+        cursors = self._awake()
         reading = await self._source.read(cursors, PATIENCE)
         self._status.report("redis", "")
         self._status.marked(reading.mark)
@@ -79,6 +79,9 @@ class Shift:
             await self._apply(reading.slices)
         elif reading.feed_trouble or not cursors:
             await pause(self._tools.stop, PATIENCE)
+
+    def _awake(self) -> list[Cursor]:
+        return [cursor for cursor in self._cursors.values() if not self._rests(cursor.partition)]
 
     async def end(self) -> None:
         """Nothing of ours goes on afterwards."""

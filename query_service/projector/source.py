@@ -98,7 +98,7 @@ class Source:
         pipeline.get(MARK_KEY)
         if cursors:
             after = {stream_key(cursor.partition): f"{cursor.epoch}-{cursor.position}" for cursor in cursors}
-            pipeline.xread(after, count=self._count, block=int(patience * 1000) or None)  # type: ignore[arg-type]
+            pipeline.xread(after, count=self._count, block=int(patience * 1000) or None)  # type: ignore[arg-type] # dict is invariant
         mark, *found = await pipeline.execute()
         reading.mark = _mark(mark)
         by_key = dict(found[0] or ()) if found else {}
