@@ -22,7 +22,8 @@ from command_service.infrastructure.call import DEFAULT_TENANT, Call
 from command_service.infrastructure.event_store.store import PostgresEventStore
 from command_service.infrastructure.execution import Execution
 from command_service.infrastructure.gate import CommandGate
-from command_service.infrastructure.health import readiness_of
+from command_service.infrastructure.health import measure, readiness_of
+from command_service.infrastructure.housekeeping import forgetting
 from command_service.infrastructure.idempotency import Idempotency
 from command_service.infrastructure.keys import signing_key
 from command_service.infrastructure.receipts import Receipts
@@ -83,6 +84,7 @@ class Services:
             stack.push_async_callback(self.log.close)
             await self.log.open()
             await self._ensure_default_tenant()
+            await stack.enter_async_context(forgetting(self.log))
             yield
 
     async def _ensure_default_tenant(self) -> None:
@@ -113,9 +115,11 @@ def bootstrap(
     signer = TokenSigner(signing_key(settings.token_key_file))
     access = AccessHandlers(execution)
     accounts = AccountHandlers(execution, passwords, secret_bytes(settings.command_secret))
+    metrics = metrics or Metrics(SERVICE)
+    measure(metrics, log)
     return Services(
         settings=settings,
-        metrics=metrics or Metrics(SERVICE),
+        metrics=metrics,
         log=log,
         vault_pool=vault_pool,
         vault=vault,

@@ -13,6 +13,7 @@ from command_service.features.resources.domain import archive_resource
 from command_service.features.resources.handlers import RESOURCES
 from command_service.features.resources.permissions import ARCHIVE
 from command_service.infrastructure.call import Conditions
+from command_service.infrastructure.housekeeping import forgetting
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import ReplayUnavailable
 from shared_kernel.web.headers import IfMatch
@@ -146,6 +147,19 @@ async def test_key_is_forgotten_after_a_day(command_side: CommandSide, ada: Pers
     await command_side.rows("UPDATE idempotency SET created_at = created_at - %s RETURNING created_at", day)
     anew = await command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada, Idempotency_Key="k")
     assert anew.status_code == 201
+
+
+async def test_old_answers_are_forgotten_and_young_ones_kept(command_side: CommandSide, ada: Person) -> None:
+    for key in ("old", "young"):
+        await command_side.send("POST", "/v1/resources", {"name": key}, by=ada, Idempotency_Key=key)
+    await command_side.rows(
+        "UPDATE idempotency SET created_at = created_at - 86400000001"
+        " WHERE created_at = (SELECT min(created_at) FROM idempotency) RETURNING key"
+    )
+    async with forgetting(command_side.services.log, interval=0.01), asyncio.timeout(10):
+        while len(left := await command_side.rows("SELECT created_at FROM idempotency")) > 1:
+            pass
+    assert len(left) == 1
 
 
 async def test_answer_that_holds_a_secret_is_not_kept(command_side: CommandSide, ada: Person) -> None:

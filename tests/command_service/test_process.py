@@ -16,7 +16,9 @@ def test_service_starts_says_where_and_stops_at_sigterm(command_database: Databa
             "checks": {"database": "ok", "vault": "ok"},
         }
         assert httpx2.get(f"{running.url}/healthz").status_code == 200
-        assert "twinlog_http_requests_total" in httpx2.get(f"{running.url}/metrics").text
+        metrics = httpx2.get(f"{running.url}/metrics").text
+        for name in ("http_requests_total", "appends_waiting", "log_clock_behind_seconds"):
+            assert f"twinlog_{name}" in metrics
         assert running.stop() == 0
     assert all("level" in line and line["service"] == "command" for line in running.log)
 

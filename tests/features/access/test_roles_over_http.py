@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.support.command_side import Person, CommandSide
+from tests.support.command_side import CommandSide, Person
 
 UNKNOWN = "0192f000-0000-7000-8000-00000000dead"
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 
-from tests.support.command_side import PASSWORD, Person, CommandSide
+from tests.support.command_side import PASSWORD, CommandSide, Person
 
 
 def form(person: Person, **changes: str) -> dict[str, str]:
