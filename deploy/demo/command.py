@@ -70,7 +70,7 @@ def _played(command_url: str, query_url: str, operator: Operator, console: Conso
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the story as Ctrl-C does, so that nothing stays behind."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """Let SIGTERM and SIGHUP end the story as Ctrl-C does, also in the background of a script, and leave nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     yield

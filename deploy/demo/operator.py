@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,13 @@ class Operator:
             stderr=asyncio.subprocess.PIPE,
             env=environment,
         )
-        said, complained = await process.communicate(given.encode())
+        try:
+            said, complained = await process.communicate(given.encode())
+        except asyncio.CancelledError:  # Ctrl-C: the terminal told the child too, and nobody waits for its answer
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            raise
         if process.returncode != 0:
             reason = (complained or said).decode(errors="replace").strip()[-600:]
             raise OperatorCommandFailed(f"`twinlog {' '.join(words)}` ended with {process.returncode}: {reason}")
