@@ -32,7 +32,7 @@ reset: install ## stop them and delete their data
 
 test: install ## run all tests against real PostgreSQL and Valkey, in random order
 	@rm -f .coverage .coverage.*
-	$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m "not long" --cov --cov-report= $(ARGS)
+	$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m "not long and not compose" --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m tests.architecture.coverage_gate
 
 lint: install ## ruff, mypy --strict, import rules, architecture tests
@@ -60,11 +60,8 @@ test-docker: install ## run the integration tests against containers
 		TWINLOG_TEST_ENGINES=containers $(BIN)/pytest -m integration $(ARGS); \
 	else echo "test-docker: not run, there is no Docker here"; fi
 
-compose-test: install ## play the story against docker compose
-	@if docker info >/dev/null 2>&1; then \
-		docker compose up --build --wait && \
-		$(BIN)/twinlog demo --command-url http://127.0.0.1:8001 --query-url http://127.0.0.1:8002; \
-		code=$$?; docker compose down --volumes; exit $$code; \
+compose-test: install ## play the story against docker compose, kill a container, upgrade with data kept
+	@if docker info >/dev/null 2>&1; then $(BIN)/pytest -m compose --timeout 0 -s tests/containers $(ARGS); \
 	else echo "compose-test: not run, there is no Docker here"; fi
 
 lock: install ## write the lock files anew from pyproject.toml

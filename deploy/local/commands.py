@@ -41,8 +41,11 @@ def reach(data: Path | None, service: str) -> None:
 
     Raises `Unreachable` when no stack runs there and the variables do not name a database either.
     """
+    contained = environment.of_secrets(service)
     running = environment.of_running(folder_of(data))
-    if running is not None:
+    if contained is not None:
+        environment.adopt(contained)
+    elif running is not None:
         environment.adopt(running.of(service))
     elif data is not None or f"{service.upper()}_DATABASE_URL" not in environment.explicit():
         raise Unreachable(f"No stack is running in {folder_of(data).path}; start one with `twinlog up`.")

@@ -102,6 +102,15 @@ def of_running(folder: DataFolder) -> Environments | None:
     return None
 
 
+def of_secrets(service: str) -> Variables | None:
+    """Where containers keep a service's settings, when `TWINLOG_SECRETS_BASE` names the folder of them all."""
+    base = os.environ.get(f"{PREFIX}SECRETS_BASE")
+    if not base:
+        return None
+    folder = Path(base) / service
+    return {"SECRETS_DIR": str(folder), "TOKEN_KEY_FILE": str(folder / TOKEN_KEY)}
+
+
 def adopt(variables: Variables) -> None:
     """Make them this process's own, except where a person has said otherwise."""
     for name, value in variables.items():
