@@ -135,7 +135,7 @@ def runnable(wheel: Wheel, home: Path, identity: Identity | None) -> Path:
         return in_place
     copy = home / f"programs-{wheel.version}"
     if not copy.exists():
-        unfinished = copy.with_suffix(".unfinished")
+        unfinished = copy.with_name(f"{copy.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         for part in wheel.parts:
             shutil.copytree(wheel.root / part, unfinished / part, ignore=shutil.ignore_patterns("include"))
