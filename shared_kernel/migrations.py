@@ -5,8 +5,9 @@ names: `upgrade` puts the wanted schema first in the search path, and functions 
 `SET search_path FROM CURRENT`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,15 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from psycopg import sql
 from psycopg.rows import tuple_row
-from sqlalchemy import Connection, StaticPool, create_engine
+from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import DBAPIError
 
 from shared_kernel.errors import SchemaMismatch
 
 ADVISORY_LOCK = 0x7477_696E_6C6F_6701
 """Held while a database is migrated ("twinlog" and a serial number), so that processes starting together queue."""
+
+APPLICATION = "twinlog-migrate"
 
 QUEUE_TIMEOUT = "120s"
 LOCK_TIMEOUT = "5s"
@@ -36,16 +39,18 @@ def upgrade(owner_url: str, folder: Path, *, schema: str = "public", grants: Seq
     Safe to call from many processes at once and on an empty database; a second call changes nothing.
     Raises psycopg.Error when the database refuses and SchemaMismatch when it is newer than this release.
     """
-    with alone(owner_url) as connection:
-        _enter(connection, schema)
+    with alone(owner_url) as guard:
+        if schema != "public":  # which is there in every database, and its owner may lack the right to create schemas
+            guard.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+            guard.commit()
         try:
-            _run_scripts(connection, folder, schema)
+            _run_scripts(partial(_connect, owner_url, schema), folder, schema)
         except CommandError:
-            raise _mismatch(_revision_of(connection, schema), head(folder)) from None
+            raise _mismatch(_revision_of(guard, schema), head(folder)) from None
         except DBAPIError as error:
             raise (error.orig or error) from error
         for grant in grants:
-            connection.execute(grant)
+            guard.execute(grant)
 
 
 @contextmanager
@@ -54,12 +59,10 @@ def alone(owner_url: str) -> Iterator[psycopg.Connection]:
 
     The lock belongs to the session and ends with it. Raises psycopg.Error.
     """
-    with psycopg.connect(owner_url, application_name="twinlog-migrate") as connection:
+    with psycopg.connect(owner_url, application_name=APPLICATION) as connection:
         connection.execute(sql.SQL("SET lock_timeout = {}").format(QUEUE_TIMEOUT))
         connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
-        connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT))
-        connection.execute(sql.SQL("SET statement_timeout = {}").format(STATEMENT_TIMEOUT))
-        connection.commit()
+        _limit(connection)
         yield connection
 
 
@@ -103,20 +106,25 @@ def run() -> None:
 _EXISTS = "SELECT to_regclass(%s) IS NOT NULL AS installed"
 
 
-def _enter(connection: psycopg.Connection, schema: str) -> None:
-    """Make the schema the one where unqualified names are created and looked up."""
-    if schema != "public":  # which is there in every database, and its owner may lack the right to create schemas
-        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
-    connection.execute(sql.SQL("SET search_path = {}, pg_temp").format(sql.Identifier(schema)))
-    connection.commit()
-
-
-def _run_scripts(connection: psycopg.Connection, folder: Path, schema: str) -> None:
+def _run_scripts(connect: Callable[[], psycopg.Connection], folder: Path, schema: str) -> None:
     config = _config(folder)
-    engine = create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=StaticPool)
-    config.attributes.update(connection=engine.connect(), schema=schema)
-    command.upgrade(config, "head")
-    config.attributes["connection"].close()  # goes back to the pool of one, and stays open for the grants
+    with create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool).connect() as connection:
+        config.attributes.update(connection=connection, schema=schema)
+        command.upgrade(config, "head")
+
+
+def _connect(owner_url: str, schema: str) -> psycopg.Connection:
+    """For the scripts: the schema is where unqualified names are created and looked up."""
+    connection = psycopg.connect(owner_url, application_name=APPLICATION)
+    connection.execute(sql.SQL("SET search_path = {}, pg_temp").format(sql.Identifier(schema)))
+    _limit(connection)
+    return connection
+
+
+def _limit(connection: psycopg.Connection) -> None:
+    connection.execute(sql.SQL("SET lock_timeout = {}").format(LOCK_TIMEOUT))
+    connection.execute(sql.SQL("SET statement_timeout = {}").format(STATEMENT_TIMEOUT))
+    connection.commit()
 
 
 def _config(folder: Path) -> Config:

@@ -1,7 +1,7 @@
 """The append function: one call is one batch of many appends, each of which happens whole or is refused alone.
 
 The plans are made once, on whatever the tables hold then, so each lookup is written so that only one index can serve it
-(by its ORDER BY, or by naming one key alone), and `leaf_hash_v1` is STABLE, as `convert_to` is, or it is not inlined.
+(by its ORDER BY, or by naming one key alone).
 
 The advisory lock comes first and every check in a later statement, so each check sees what the previous holder of the
 lock committed. The newest position and time are read from the newest event: a head row would be updated by every
@@ -10,33 +10,8 @@ batch, and grow dead versions as long as anybody holds an old snapshot.
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
-
-SLOT = """
-CREATE FUNCTION slot_v1(stream_hash bytea) RETURNS smallint LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN ((get_byte(stream_hash, 2) & 3) * 256 + get_byte(stream_hash, 3))::smallint
-"""
-
-LEAF_HASH = r"""
-CREATE FUNCTION leaf_hash_v1(
-    at_position bigint, tenant text, tenant_seq bigint, stream text, version bigint, topic text,
-    payload_format smallint, event_id uuid, recorded_at bigint, metadata bytea, payload bytea
-) RETURNS bytea LANGUAGE sql STABLE PARALLEL SAFE
-RETURN sha256(
-    '\x007477696e6c6f672f6576656e742f7631'::bytea
-    || '\x00000008'::bytea || int8send(at_position)
-    || int4send(octet_length(tenant)) || convert_to(tenant, 'UTF8')
-    || '\x00000008'::bytea || int8send(tenant_seq)
-    || int4send(octet_length(stream)) || convert_to(stream, 'UTF8')
-    || '\x00000008'::bytea || int8send(version)
-    || int4send(octet_length(topic)) || convert_to(topic, 'UTF8')
-    || '\x00000002'::bytea || int2send(payload_format)
-    || '\x00000010'::bytea || uuid_send(event_id)
-    || '\x00000008'::bytea || int8send(recorded_at)
-    || '\x00000020'::bytea || sha256(metadata)
-    || '\x00000020'::bytea || sha256(payload))
-"""
+revision = "0004"
+down_revision = "0003"
 
 APPEND = r"""
 CREATE FUNCTION append_events_v1(
@@ -301,6 +276,5 @@ END $$
 
 
 def upgrade() -> None:
-    for statement in (SLOT, LEAF_HASH, APPEND):
-        op.execute(statement)
+    op.execute(APPEND)
     op.execute("REVOKE ALL ON FUNCTION append_events_v1 FROM PUBLIC")
