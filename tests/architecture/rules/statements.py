@@ -8,6 +8,7 @@ from tests.architecture.rules.finding import Finding
 from tests.architecture.rules.source import sources, strings
 
 HOMES = (
+    "command_service/infrastructure/denials",
     "command_service/infrastructure/event_store/",
     "command_service/migrations/",
     "command_service/relay/",
