@@ -1,5 +1,6 @@
 """The library's infrastructure factory: `POSTGRES_*` variables in, recorders over the log out."""
 
+from types import TracebackType
 from typing import TypeVar, cast
 
 from eventsourcing.persistence import AggregateRecorder, ApplicationRecorder, ProcessRecorder
@@ -31,6 +32,19 @@ class Factory(PostgresFactory):
     def __init__(self, env: Environment | EnvType | None) -> None:
         super().__init__(env)
         self.log = Log(self.datastore)
+
+    def close(self) -> None:
+        self.log.close()
+        super().close()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_val: BaseException | None,
+        exc_tb: TracebackType | None,
+    ) -> None:
+        self.log.close()
+        super().__exit__(exc_type, exc_val, exc_tb)
 
     def aggregate_recorder(self, purpose: str = EVENTS) -> AggregateRecorder:
         self._ensure()

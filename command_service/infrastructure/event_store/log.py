@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 from uuid import UUID
-from weakref import WeakSet
 
 import uuid_utils
 from eventsourcing.persistence import (
@@ -15,7 +14,7 @@ from eventsourcing.persistence import (
     StoredEvent,
     Tracking,
 )
-from eventsourcing.postgres import PostgresDatastore
+from eventsourcing.postgres import ConnectionPool, PostgresDatastore
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
@@ -36,6 +35,7 @@ DEFAULT_TENANT = "default"
 NO_METADATA = b"{}"
 CAPACITY = 10_000
 PATIENCE = 30.0
+CONNECT_TIMEOUT = 5.0
 
 # The pool also serves the application's own views, so its statements get more time than a batch needs.
 _OPTIONS = r"-c lock_timeout=5s -c statement_timeout=60s -c default_transaction_isolation=read\ committed"
@@ -52,15 +52,31 @@ _ERRORS: dict[type[TwinlogError], type[PersistenceError]] = {
 
 
 class Log:
-    """One schema's log over the library's connection pool; all recorders of a factory share it and its batches."""
+    """One schema's log; all recorders of a factory share it and its batches. Reads go over the library's pool.
+
+    Batches have one connection of their own: a connection's first call compiles the append function, 30 ms long.
+    """
 
     def __init__(self, datastore: PostgresDatastore) -> None:
         self.datastore = datastore
         self.schema = datastore.schema
-        self._configured: WeakSet[Connection[Any]] = WeakSet()
-        self._appender = BlockingAppender(self._lend, batch.call(self.schema), capacity=CAPACITY, patience=PATIENCE)
         assert isinstance(datastore.pool.kwargs, dict)  # noqa: S101 (for the type checker: the library gave a dict)
         datastore.pool.kwargs.update(_CONNECT, options=_OPTIONS)
+        self._writer = ConnectionPool(
+            connection_class=Connection[Any],
+            kwargs={**datastore.pool.kwargs, "autocommit": True},
+            min_size=1,
+            max_size=1,
+            open=False,
+            configure=arrays.register,
+            timeout=CONNECT_TIMEOUT,
+            num_workers=1,
+            get_password_func=datastore.pool.get_password_func,
+        )
+        self._appender = BlockingAppender(self._lend, batch.call(self.schema), capacity=CAPACITY, patience=PATIENCE)
+
+    def close(self) -> None:
+        self._writer.close()
 
     def ensure(self, *, create: bool) -> None:
         """Bring the schema to head, or (`create=False`) only look. Raises SchemaMismatch and the library's errors."""
@@ -127,13 +143,9 @@ class Log:
 
     @contextmanager
     def _lend(self) -> Iterator[Connection[Any]]:
-        """A connection for one batch, with psycopg's own errors: the appender must tell a lost one from a refusal."""
-        pool = self.datastore.pool
-        pool.open()
-        with pool.connection() as connection:
-            if connection not in self._configured:
-                arrays.register(connection)
-                self._configured.add(connection)
+        """The connection for a batch, with psycopg's own errors: the appender must tell a lost one from a refusal."""
+        self._writer.open()
+        with self._writer.connection() as connection:
             yield connection
 
 
