@@ -3,10 +3,6 @@
 import asyncio
 import sys
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-
 from command_service.infrastructure import schema
 from command_service.relay.publisher import Publisher
 from command_service.relay.relay import Relay
@@ -14,20 +10,13 @@ from command_service.relay.status import Status
 from command_service.settings import Settings, load
 from shared_kernel.clock import SystemClock
 from shared_kernel.errors import StartupRefused
+from shared_kernel.messaging.client import redis_client
 from shared_kernel.observability import Metrics
 from shared_kernel.process import require_database, require_redis, run_process, work_and_serve
 from shared_kernel.web.application import probe_application
 from shared_kernel.web.server import serve
 
 SERVICE = "relay"
-REDIS_SECONDS = 5.0
-
-
-def redis_client(url: str) -> Redis:
-    """A client that tells of a failure at once: the relay itself decides when to try again."""
-    return Redis.from_url(
-        url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS, retry=Retry(NoBackoff(), 0)
-    )
 
 
 async def main(settings: Settings) -> None:

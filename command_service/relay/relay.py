@@ -49,14 +49,18 @@ class Relay:
             try:
                 async with await connect(self._database_url) as connection:
                     backoff.reset()
-                    await self._serve(Log(connection))
+                    await self._take_part(Log(connection))
             except psycopg.Error as error:
                 self._status.report("database", f"The command database cannot be used ({type(error).__name__}).")
                 await backoff.pause()
-            finally:
-                self._status.led(leading=False)
 
-    async def _serve(self, log: Log) -> None:
+    async def _take_part(self, log: Log) -> None:
+        try:
+            await self._wait_and_lead(log)
+        finally:
+            self._status.led(leading=False)
+
+    async def _wait_and_lead(self, log: Log) -> None:
         while not await log.try_lead():
             self._status.report("database", "")
             await pause(self._stop, LEAD_TRY_EVERY)

@@ -10,9 +10,6 @@ import orjson
 from psycopg import AsyncConnection
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from query_service.features import PROJECTIONS
 from query_service.infrastructure import schema
@@ -25,6 +22,7 @@ from shared_kernel.auth.secrets import derive
 from shared_kernel.clock import SystemClock
 from shared_kernel.errors import StartupRefused
 from shared_kernel.events.registry import Registry, registry
+from shared_kernel.messaging.client import redis_client
 from shared_kernel.observability import Metrics
 from shared_kernel.privacy.kek import Kek
 from shared_kernel.privacy.vault import KeyVault
@@ -32,7 +30,6 @@ from shared_kernel.process import require_database
 from shared_kernel.settings import secret_bytes
 
 SERVICE = "projector"
-REDIS_SECONDS = 5.0
 QUERY_OPTIONS = (
     "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=120s -c idle_in_transaction_session_timeout=60s"
 )
@@ -62,7 +59,7 @@ async def equipped(settings: Settings, *, projections: Sequence[Projection] = PR
         vault = await stack.enter_async_context(_pool(settings.vault_database_url, 2, "-c statement_timeout=10s"))
         keys = KeyVault(vault, Kek.parse(settings.kek.get_secret_value()))
         await keys.check()
-        client = await stack.enter_async_context(_redis(settings.redis_url))
+        client = await stack.enter_async_context(redis_client(settings.redis_url))
         feed = Feed(settings.command_url, derive(secret_bytes(settings.shared_secret), "feed"))
         stack.push_async_callback(feed.close)
         metrics = Metrics(SERVICE)
@@ -89,10 +86,3 @@ def _pool(url: str, size: int, options: str) -> Pool:
 async def prepare(connection: AsyncConnection[Any]) -> None:
     """Documents in rows are read with the fast parser."""
     set_json_loads(orjson.loads, connection)
-
-
-def _redis(url: str) -> Redis:
-    """A client that tells of a failure at once: the projector itself decides when to try again."""
-    return Redis.from_url(
-        url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS, retry=Retry(NoBackoff(), 0)
-    )

@@ -54,7 +54,7 @@ def _plain(value: object) -> str:
         return "\\x" + value.hex()
     if isinstance(value, Decimal):
         return str(value)
-    raise TypeError(f"a {type(value).__name__} cannot be stored in a read model")
+    raise TypeError  # orjson names the type
 
 
 @cache

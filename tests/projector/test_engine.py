@@ -2,12 +2,15 @@
 
 import hashlib
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from query_service.infrastructure.projection import Row, existing
 from query_service.projector.batch import NotTheLog
 from query_service.projector.checkpoints import LOG, Fenced, Unit
+from shared_kernel.events.envelope import Recorded
 from tests.support.history import sealed
 from tests.support.read_side import ReadSide
 from tests.support.tallies import PROJECTION, TallyClosed, TallyNoted, TallyOpened, TallyRaised
@@ -207,3 +210,57 @@ async def test_projection_whose_keys_have_the_wrong_type_is_refused_not_half_app
     await side.apply(engine, side.slices(before))
     ((reason,),) = await side.rows("SELECT reason FROM public.parked_events")
     assert reason.startswith("BrokenProjection")
+
+
+async def test_audit_copy_refuses_a_second_event_of_the_same_version(side: ReadSide) -> None:
+    await side.register()
+    tally = open_and_raise(side)
+    await side.apply(side.engine(), side.slices())
+    first = side.history.rows[0]
+    side.history.rows.append(sealed(replace(first, position=2, event_id=tally)))
+    with pytest.raises(NotTheLog, match="audit_events_stream_version_uq"):
+        await side.apply(side.engine(), side.slices(1))
+
+
+async def test_event_whose_metadata_nobody_can_read_is_copied_all_the_same(side: ReadSide) -> None:
+    await side.register()
+    side.history.append_bytes("things-1", "tallies.TallyPainted.v1", b"{}")
+    side.history.rows[0] = sealed(replace(side.history.rows[0], metadata=b"\xff"))
+    await side.apply(side.engine(), side.slices())
+    assert await side.rows("SELECT metadata, actor, correlation_id FROM public.audit_events") == [(b"\xff", None, None)]
+
+
+async def test_row_that_json_does_not_know_parks_its_stream(side: ReadSide) -> None:
+    await side.register()
+    tally = open_and_raise(side, 1)
+
+    def oddly(row: Row | None, _: Recorded[TallyRaised]) -> Row:
+        return {**existing(row), "details": {"set": {1, 2}}}
+
+    odd: Any = {**PROJECTION.folds, TallyRaised: oddly}
+    await side.apply(side.engine(replace(PROJECTION, folds=odd)), side.slices())
+    assert await side.totals() == {str(tally): 0}
+    ((reason,),) = await side.rows("SELECT reason FROM public.parked_events")
+    assert reason.endswith("cannot be stored: Type is not JSON serializable: set.")
+
+
+async def test_key_that_json_does_not_know_parks_its_stream(side: ReadSide) -> None:
+    await side.register()
+    open_and_raise(side)
+    await side.apply(side.engine(replace(PROJECTION, key_of=lambda _: ("default", frozenset()))), side.slices())
+    ((reason,),) = await side.rows("SELECT reason FROM public.parked_events")
+    assert reason.endswith("cannot be stored: Type is not JSON serializable: frozenset.")
+
+
+async def test_projection_that_only_another_release_knows_is_not_moved_on(side: ReadSide) -> None:
+    await side.register(PROJECTION, replace(PROJECTION, name="others"))
+    open_and_raise(side, 1)
+    await side.apply(side.engine(), side.slices())
+    assert await side.positions(TALLIES) == side.history.last()
+    assert await side.positions(Unit("others", "blue")) == [0] * side.history.partitions
+
+
+async def test_checkpoint_that_vanished_fences_the_batch(side: ReadSide) -> None:
+    open_and_raise(side, 1)
+    with pytest.raises(Fenced):
+        await side.apply(side.engine(), side.slices())

@@ -6,10 +6,15 @@ from dataclasses import replace
 from uuid import uuid4
 
 import orjson
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from query_service.projector.checkpoints import LOG, Unit
 from query_service.projector.shift import CHECKPOINTS_KEY, Tools
 from shared_kernel.messaging.mark import MARK_KEY
+from shared_kernel.messaging.partition import stream_key
+from shared_kernel.privacy.kek import Kek
 from shared_kernel.privacy.payload import PayloadCodec
 from shared_kernel.privacy.vault import KeyVault
 from tests.support.cluster import Vault
@@ -272,6 +277,7 @@ async def test_lost_database_sessions_are_replaced(side: ReadSide) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user"
             " AND pid <> pg_backend_pid() AND datname = current_database()"
         )
+        await side.pool.check()  # the test's own questions go through the same pool
         write(side, 10)
         await side.publish(20)
         await side.caught_up()
@@ -293,3 +299,85 @@ async def test_graceful_stop_ends_within_a_moment(side: ReadSide) -> None:
         await asyncio.sleep(0.3)
         started = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - started < 2
+
+
+async def test_redis_that_does_not_answer_is_reported_and_forgiven(side: ReadSide) -> None:
+    await side.register()
+    write(side, 3)
+    await side.publish()
+    async with Redis.from_url(side.redis_url, socket_timeout=0.4, retry=Retry(NoBackoff(), 0)) as impatient:
+        side.redis, patient = impatient, side.redis
+        async with side.projector() as tools:
+            await side.caught_up()
+            await patient.client_pause(1_500)
+            await eventually(lambda: has_reason(tools, "redis"), "Redis is reported")
+            await eventually(lambda: has_no_reason(tools, "redis"), "Redis is back")
+            write(side, 3)
+            side.redis = patient
+            await side.publish(6)
+            await side.caught_up()
+
+
+async def test_vault_that_is_away_delays_and_parks_nothing(side: ReadSide, vault_database: Vault) -> None:
+    tally, person = uuid4(), uuid4()
+    stream = f"tallies-{tally}"
+    side.history.append(stream, TallyOpened(tally_id=tally))
+    codec = PayloadCodec(REGISTRY)
+    async with pool_of(vault_database.writer_url, 1) as pool:
+        key = await KeyVault(pool, KEK).make_key("default", str(person))
+    event = TallySigned(tally_id=tally, person=person, signature="Grace H.")
+    side.history.append_bytes(
+        stream, TallySigned.TOPIC, codec.encode(event, tenant="default", stream=stream, version=2, key=key)
+    )
+    await side.publish()
+    genuine, side.vault = side.vault, KeyVault(side.vault._pool, Kek(1, {1: bytes(range(1, 33))}))
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "vault"), "the vault is reported")
+        assert await side.positions(TALLIES) == [0] * 8
+    side.vault = genuine
+    async with side.projector():
+        await side.caught_up()
+    assert await side.rows("SELECT details ->> 'signature' FROM blue.tallies") == [("Grace H.",)]
+
+
+async def test_foreign_entry_stops_its_partition_and_says_what_it_is(side: ReadSide) -> None:
+    await side.register()
+    await side.redis.xadd(stream_key(3), {"hello": "world"}, id="1-7")
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the entry is reported")
+        reason = (await tools.status.readiness())["partitions"]
+    assert reason == "Partition 3 stands still: The entry 1-7 is not one that a relay has written."
+
+
+async def test_log_with_fewer_partitions_is_another_log(side: ReadSide) -> None:
+    await side.register()
+    side.history.partitions = 4
+    await side.mark()
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the other log is reported")
+        assert "The log has 4 partitions" in (await tools.status.readiness())["partitions"]
+
+
+async def test_stream_of_another_log_is_refused(side: ReadSide) -> None:
+    write(side, 20)
+    await side.publish()
+    async with side.projector():
+        await side.caught_up()
+    await side.redis.flushall()
+    side.history.rows = []
+    write(side, 40)
+    await side.publish(after=30)
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the other log is reported")
+        assert "this is another log" in (await tools.status.readiness())["partitions"]
+
+
+async def test_event_that_redis_has_but_the_log_does_not_is_refused(side: ReadSide) -> None:
+    write(side, 20)
+    await side.publish(after=38)
+    last = side.history.last()
+    del side.history.rows[20:]
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the missing event is reported")
+        assert "Redis has one" in (await tools.status.readiness())["partitions"]
+    assert await side.positions() != last

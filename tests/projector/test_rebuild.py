@@ -8,11 +8,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from query_service.projector import diff as diff_module
 from query_service.projector.batch import NotTheLog
-from query_service.projector.catch_up import CatchingUp
-from query_service.projector.checkpoints import Unit
-from query_service.projector.diff import Difference, NoShadow, diff
-from query_service.projector.rebuild import NothingToRebuild, rebuild
+from query_service.projector.catch_up import CatchingUp, claimed
+from query_service.projector.checkpoints import Fenced, Unit
+from query_service.projector.diff import Difference, NeverLevel, NoShadow, diff
+from query_service.projector.rebuild import NothingToRebuild, RebuildUnderWay, rebuild
 from query_service.projector.switch import (
     NothingToRollBackTo,
     NothingToSwitchTo,
@@ -241,3 +242,54 @@ async def test_rows_that_were_removed_stay_removed_in_the_rebuilt_generation(sid
     await side.apply(side.engine(), side.slices(before))
     await rebuild(side.tools(), side.engine(), [PROJECTION])
     assert await compared(side) == Difference(3, 0, 0, 0, [])
+
+
+async def test_only_one_rebuilds_at_a_time(side: ReadSide) -> None:
+    await projected(side, 3)
+    async with side.pool.connection() as connection, claimed(connection, SHADOW) as mine:
+        assert mine
+        with pytest.raises(RebuildUnderWay, match="tallies/green"):
+            await rebuild(side.tools(), side.engine(), [PROJECTION])
+    assert (await rebuild(side.tools(), side.engine(), [PROJECTION])).events == 6
+
+
+async def test_diff_gives_up_on_a_shadow_that_somebody_else_is_building(
+    side: ReadSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diff_module, "ATTEMPTS", 2)
+    await projected(side, 3)
+    await rebuild(side.tools(), side.engine(), [PROJECTION])
+    await side.rows("UPDATE public.checkpoints SET position = 0 WHERE generation = 'green' RETURNING 1")
+    async with side.pool.connection() as connection, claimed(connection, SHADOW):
+        with pytest.raises(NeverLevel):
+            await compared(side)
+
+
+async def test_projection_that_was_never_registered_cannot_be_rebuilt(side: ReadSide) -> None:
+    await projected(side, 1)
+    with pytest.raises(NothingToRebuild):
+        await rebuild(side.tools(), side.engine(), [replace(PROJECTION, name="others")])
+
+
+async def test_rebuild_from_a_log_of_another_epoch_is_refused(side: ReadSide) -> None:
+    await projected(side, 3)
+    side.history.epoch = 2
+    with pytest.raises(NotTheLog, match="epoch 2"):
+        await rebuild(side.tools(), side.engine(), [PROJECTION])
+
+
+async def test_units_that_do_not_stand_together_are_not_moved_together(side: ReadSide) -> None:
+    await projected(side, 3)
+    await rebuild(side.tools(), side.engine(), [PROJECTION])
+    await side.rows("UPDATE public.checkpoints SET position = 1 WHERE generation = 'green' RETURNING 1")
+    async with side.pool.connection() as connection:
+        with pytest.raises(Fenced):
+            await CatchingUp(side.engine(), side.feed).run(connection, [LIVE, SHADOW], 0)
+
+
+async def test_claim_on_a_broken_connection_is_not_kept(side: ReadSide) -> None:
+    async with side.pool.connection() as connection, claimed(connection, SHADOW) as mine:
+        assert mine
+        await side.rows(f"SELECT pg_terminate_backend({connection.info.backend_pid})")
+    async with side.pool.connection() as other, claimed(other, SHADOW) as mine:
+        assert mine

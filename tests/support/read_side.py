@@ -40,6 +40,7 @@ class ReadSide:
     """Everything a projector needs, and a look at what it has made."""
 
     query_url: str
+    redis_url: str
     pool: AsyncConnectionPool[AsyncConnection[Any]]
     redis: Redis
     feed: Feed
@@ -145,5 +146,5 @@ async def read_side(query_url: str, vault_url: str, redis_url: str, server: Feed
     """Connect everything, and close it at the end."""
     feed = Feed(server.url, CREDENTIAL)
     async with pool_of(query_url) as pool, pool_of(vault_url, 2) as vault, Redis.from_url(redis_url) as client:
-        yield ReadSide(query_url, pool, client, feed, server, KeyVault(vault, KEK), server.history)
+        yield ReadSide(query_url, redis_url, pool, client, feed, server, KeyVault(vault, KEK), server.history)
     await feed.close()
