@@ -1,6 +1,5 @@
-"""`python -m deploy.containers secrets | migrate | health <port>`: steps that docker-compose.yml runs."""
+"""`python -m deploy.containers secrets | migrate`: the steps that docker-compose.yml runs once."""
 
-import http.client
 import sys
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from shared_kernel.errors import SchemaMismatch
 from shared_kernel.process import Unreachable
 
 BASE = Path("/run/twinlog")
-HEALTH_SECONDS = 4
 
 
 def main(words: list[str]) -> int:
-    """The exit code: 0 done, 1 not healthy, 2 wrong use, 3 something cannot be reached."""
+    """The exit code: 0 done, 2 wrong use, 3 something cannot be reached."""
     match words:
         case ["secrets"]:
             made = make_secrets(BASE)
@@ -24,8 +22,6 @@ def main(words: list[str]) -> int:
             return 0
         case ["migrate"]:
             return _migrate()
-        case ["health", port] if port.isdecimal():
-            return 0 if _healthy(int(port)) else 1
     sys.stderr.write(f"{__doc__}\n")
     return 2
 
@@ -38,17 +34,6 @@ def _migrate() -> int:
         return 2 if isinstance(error, SchemaMismatch) else 3
     sys.stdout.write(f"At this release's schema: {', '.join(done)}.\n")
     return 0
-
-
-def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HEALTH_SECONDS)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 if __name__ == "__main__":
