@@ -1,0 +1,107 @@
+"""Threads over one recorder: lost connections, a database that is away, an interrupted writer."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+from uuid import uuid4
+
+import psycopg
+import pytest
+from eventsourcing.persistence import OperationalError, StoredEvent
+from eventsourcing.utils import Environment
+
+from command_service.infrastructure.event_store import log
+from command_service.infrastructure.event_store.factory import Factory
+from command_service.infrastructure.event_store.recorder import LogApplicationRecorder
+from tests.infrastructure.event_store.library import library_variables
+from tests.infrastructure.event_store.rows import rows_of
+from tests.support.cluster import Database
+
+
+@pytest.fixture
+def recorder(command_database: Database) -> Iterator[LogApplicationRecorder]:
+    with Factory(Environment(env=library_variables(command_database.app_url, CREATE_TABLE="n"))) as factory:
+        opened = factory.application_recorder()
+        assert isinstance(opened, LogApplicationRecorder)
+        yield opened
+
+
+def one() -> StoredEvent:
+    return StoredEvent(uuid4(), 1, "topic", b"state")
+
+
+def insert_one(recorder: LogApplicationRecorder) -> int:
+    (position,) = recorder.insert_events([one()]) or []
+    return position
+
+
+def terminate_others(connection: psycopg.Connection) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+
+
+def test_terminated_backends_lose_nothing_and_repeat_nothing(
+    recorder: LogApplicationRecorder, command_database: Database
+) -> None:
+    with (
+        psycopg.connect(command_database.app_url, autocommit=True) as other,
+        ThreadPoolExecutor(max_workers=16) as threads,
+    ):
+        writes = [threads.submit(insert_one, recorder) for _ in range(400)]
+        for _ in range(8):
+            terminate_others(other)
+            time.sleep(0.05)
+        positions = [write.result() for write in writes]
+    assert sorted(positions) == list(range(1, 401))
+    assert [row.position for row in rows_of(command_database.app_url)] == list(range(1, 401))
+
+
+def test_refused_write_is_an_operational_error_after_the_patience(
+    command_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "PATIENCE", 0.3)
+    variables = library_variables(command_database.app_url, CREATE_TABLE="n")
+    with Factory(Environment(env=variables)) as factory:
+        opened = factory.application_recorder()
+        with psycopg.connect(command_database.owner_url, autocommit=True) as owner:
+            owner.execute("ALTER FUNCTION append_events_v1 RENAME TO append_events_v0")
+            with pytest.raises(OperationalError):
+                opened.insert_events([one()])
+            owner.execute("ALTER FUNCTION append_events_v0 RENAME TO append_events_v1")
+        assert opened.insert_events([one()]) == [1]
+
+
+class Interrupted(BaseException):
+    pass
+
+
+def interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise Interrupted
+
+
+def test_interrupted_writer_hears_of_it_when_its_append_is_settled(
+    recorder: LogApplicationRecorder, command_database: Database
+) -> None:
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with psycopg.connect(command_database.owner_url) as blocker, ThreadPoolExecutor(max_workers=8) as threads:
+            blocker.execute("LOCK TABLE events IN EXCLUSIVE MODE")
+            leader = threads.submit(insert_one, recorder)
+            time.sleep(0.2)
+            followers = [threads.submit(insert_one, recorder) for _ in range(3)]
+            time.sleep(0.1)
+            threading.Timer(0.5, blocker.commit).start()
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(Interrupted):
+                insert_one(recorder)
+            followers += [threads.submit(insert_one, recorder) for _ in range(3)]
+            positions = [write.result(timeout=10) for write in (leader, *followers)]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert len(set(positions)) == 7
+    assert len(rows_of(command_database.app_url)) == 8
