@@ -1,4 +1,4 @@
-"""A running projector: it follows the streams, repairs itself from the feed, shares, refuses and stops."""
+"""A running projector: it follows the streams, repairs itself from the feed, shares, waits and stops."""
 
 import asyncio
 from collections import Counter
@@ -13,22 +13,10 @@ from redis.backoff import NoBackoff
 from query_service.projector.checkpoints import LOG, Unit
 from query_service.projector.shift import CHECKPOINTS_KEY, Tools
 from shared_kernel.messaging.mark import MARK_KEY
-from shared_kernel.messaging.partition import stream_key
-from shared_kernel.privacy.kek import Kek
-from shared_kernel.privacy.payload import PayloadCodec
-from shared_kernel.privacy.vault import KeyVault
-from tests.support.cluster import Vault
-from tests.support.read_side import KEK, ReadSide, eventually, pool_of
-from tests.support.tallies import PROJECTION, REGISTRY, TallyOpened, TallyRaised, TallySigned
+from tests.support.read_side import ReadSide, eventually, has_no_reason, has_reason, write
+from tests.support.tallies import PROJECTION, TallyOpened, TallyRaised
 
 TALLIES = Unit("tallies", "blue")
-
-
-def write(side: ReadSide, count: int, by: int = 1) -> None:
-    """That many tallies, each opened and raised once."""
-    for _ in range(count):
-        tally = uuid4()
-        side.history.append(f"tallies-{tally}", TallyOpened(tally_id=tally), TallyRaised(tally_id=tally, by=by))
 
 
 async def test_published_events_become_rows(side: ReadSide) -> None:
@@ -139,68 +127,6 @@ async def test_poison_is_reported_and_others_flow(side: ReadSide) -> None:
     assert Counter((await side.totals()).values()) == {1: 10, 0: 1}
 
 
-async def has_reason(tools: Tools, check: str) -> bool:
-    return bool((await tools.status.readiness())[check])
-
-
-async def test_forged_message_stops_its_partition_and_no_other(side: ReadSide) -> None:
-    write(side, 30)
-    victim = side.history.partition(side.history.rows[0])
-    genuine = side.history.rows[0]
-    side.history.rows[0] = replace(genuine, payload=b'{"tally_id": "00000000-0000-0000-0000-000000000000"}')
-    await side.publish()
-    side.history.rows[0] = genuine
-    expected = [0 if number == victim else last for number, last in enumerate(side.history.last())]
-    async with side.projector() as tools:
-        await eventually(lambda: stand_at(side, expected), "all others are level")
-        await eventually(lambda: has_reason(tools, "partitions"), "the stop is reported")
-        reason = (await tools.status.readiness())["partitions"]
-        assert f"Partition {victim} stands still" in reason
-        assert "position 1 was changed" in reason
-        await side.redis.flushall()
-        await side.mark()
-        await side.caught_up()
-        await eventually(lambda: has_no_reason(tools, "partitions"), "all is well again")
-
-
-async def stand_at(side: ReadSide, expected: list[int]) -> bool:
-    return await side.positions() == expected
-
-
-async def has_no_reason(tools: Tools, check: str) -> bool:
-    return not await has_reason(tools, check)
-
-
-async def test_another_epoch_stops_everything_loudly(side: ReadSide) -> None:
-    write(side, 10)
-    await side.publish()
-    async with side.projector() as tools:
-        await side.caught_up()
-        standing = await side.positions()
-        side.history.epoch = 2
-        write(side, 10)
-        await side.publish(20)
-        await eventually(lambda: has_reason(tools, "partitions"), "the epoch is reported")
-        assert "epoch 2" in (await tools.status.readiness())["partitions"]
-        assert await side.positions() == standing
-
-
-async def test_log_restored_to_an_older_point_is_noticed_though_nothing_is_published(side: ReadSide) -> None:
-    write(side, 10)
-    await side.publish()
-    async with side.projector() as tools:
-        await side.caught_up()
-        del side.history.rows[10:]
-        await side.redis.flushall()
-
-        async def noticed() -> bool:
-            await side.mark()
-            return await has_reason(tools, "partitions")
-
-        await eventually(noticed, "the restored log is reported")
-        assert "the log was restored" in (await tools.status.readiness())["partitions"]
-
-
 async def test_feed_that_is_away_delays_only_what_needs_it(side: ReadSide) -> None:
     write(side, 20)
     side.feed_server.away = True
@@ -210,24 +136,6 @@ async def test_feed_that_is_away_delays_only_what_needs_it(side: ReadSide) -> No
         side.feed_server.away = False
         await side.caught_up()
         await eventually(lambda: has_no_reason(tools, "feed"), "the feed is back")
-
-
-async def test_personal_fields_are_opened_with_the_keys_of_the_vault(side: ReadSide, vault_database: Vault) -> None:
-    tally, person = uuid4(), uuid4()
-    stream = f"tallies-{tally}"
-    side.history.append(stream, TallyOpened(tally_id=tally))
-    codec = PayloadCodec(REGISTRY)
-    async with pool_of(vault_database.writer_url, 1) as pool:
-        key = await KeyVault(pool, KEK).make_key("default", str(person))
-    event = TallySigned(tally_id=tally, person=person, signature="Grace H.")
-    payload = codec.encode(event, tenant="default", stream=stream, version=2, key=key)
-    side.history.append_bytes(stream, TallySigned.TOPIC, payload)
-    await side.publish()
-    async with side.projector():
-        await side.caught_up()
-    ((details,),) = await side.rows("SELECT details FROM blue.tallies")
-    assert details["signature"] == "Grace H."
-    assert b"Grace" not in b"".join(row.payload for row in side.history.rows)
 
 
 async def test_checkpoints_are_published_for_operators(side: ReadSide) -> None:
@@ -316,68 +224,3 @@ async def test_redis_that_does_not_answer_is_reported_and_forgiven(side: ReadSid
             side.redis = patient
             await side.publish(6)
             await side.caught_up()
-
-
-async def test_vault_that_is_away_delays_and_parks_nothing(side: ReadSide, vault_database: Vault) -> None:
-    tally, person = uuid4(), uuid4()
-    stream = f"tallies-{tally}"
-    side.history.append(stream, TallyOpened(tally_id=tally))
-    codec = PayloadCodec(REGISTRY)
-    async with pool_of(vault_database.writer_url, 1) as pool:
-        key = await KeyVault(pool, KEK).make_key("default", str(person))
-    event = TallySigned(tally_id=tally, person=person, signature="Grace H.")
-    side.history.append_bytes(
-        stream, TallySigned.TOPIC, codec.encode(event, tenant="default", stream=stream, version=2, key=key)
-    )
-    await side.publish()
-    genuine, side.vault = side.vault, KeyVault(side.vault._pool, Kek(1, {1: bytes(range(1, 33))}))
-    async with side.projector() as tools:
-        await eventually(lambda: has_reason(tools, "vault"), "the vault is reported")
-        assert await side.positions(TALLIES) == [0] * 8
-    side.vault = genuine
-    async with side.projector():
-        await side.caught_up()
-    assert await side.rows("SELECT details ->> 'signature' FROM blue.tallies") == [("Grace H.",)]
-
-
-async def test_foreign_entry_stops_its_partition_and_says_what_it_is(side: ReadSide) -> None:
-    await side.register()
-    await side.redis.xadd(stream_key(3), {"hello": "world"}, id="1-7")
-    async with side.projector() as tools:
-        await eventually(lambda: has_reason(tools, "partitions"), "the entry is reported")
-        reason = (await tools.status.readiness())["partitions"]
-    assert reason == "Partition 3 stands still: The entry 1-7 is not one that a relay has written."
-
-
-async def test_log_with_fewer_partitions_is_another_log(side: ReadSide) -> None:
-    await side.register()
-    side.history.partitions = 4
-    await side.mark()
-    async with side.projector() as tools:
-        await eventually(lambda: has_reason(tools, "partitions"), "the other log is reported")
-        assert "The log has 4 partitions" in (await tools.status.readiness())["partitions"]
-
-
-async def test_stream_of_another_log_is_refused(side: ReadSide) -> None:
-    write(side, 20)
-    await side.publish()
-    async with side.projector():
-        await side.caught_up()
-    await side.redis.flushall()
-    side.history.rows = []
-    write(side, 40)
-    await side.publish(after=30)
-    async with side.projector() as tools:
-        await eventually(lambda: has_reason(tools, "partitions"), "the other log is reported")
-        assert "this is another log" in (await tools.status.readiness())["partitions"]
-
-
-async def test_event_that_redis_has_but_the_log_does_not_is_refused(side: ReadSide) -> None:
-    write(side, 20)
-    await side.publish(after=38)
-    last = side.history.last()
-    del side.history.rows[20:]
-    async with side.projector() as tools:
-        await eventually(lambda: has_reason(tools, "partitions"), "the missing event is reported")
-        assert "Redis has one" in (await tools.status.readiness())["partitions"]
-    assert await side.positions() != last

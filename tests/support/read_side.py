@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -30,7 +31,7 @@ from shared_kernel.privacy.kek import Kek
 from shared_kernel.privacy.vault import KeyVault
 from tests.support.feed_server import CREDENTIAL, FeedServer
 from tests.support.history import History
-from tests.support.tallies import PROJECTION, REGISTRY
+from tests.support.tallies import PROJECTION, REGISTRY, TallyOpened, TallyRaised
 
 KEK = Kek(1, {1: bytes(range(32))})
 
@@ -148,3 +149,18 @@ async def read_side(query_url: str, vault_url: str, redis_url: str, server: Feed
     async with pool_of(query_url) as pool, pool_of(vault_url, 2) as vault, Redis.from_url(redis_url) as client:
         yield ReadSide(query_url, redis_url, pool, client, feed, server, KeyVault(vault, KEK), server.history)
     await feed.close()
+
+
+def write(side: ReadSide, count: int, by: int = 1) -> None:
+    """That many tallies, each opened and raised once."""
+    for _ in range(count):
+        tally = uuid4()
+        side.history.append(f"tallies-{tally}", TallyOpened(tally_id=tally), TallyRaised(tally_id=tally, by=by))
+
+
+async def has_reason(tools: Tools, check: str) -> bool:
+    return bool((await tools.status.readiness())[check])
+
+
+async def has_no_reason(tools: Tools, check: str) -> bool:
+    return not await has_reason(tools, check)

@@ -1,0 +1,106 @@
+"""What is not the log stops its partition loudly, and only that."""
+
+from dataclasses import replace
+
+from query_service.projector.checkpoints import Unit
+from shared_kernel.messaging.partition import stream_key
+from tests.support.read_side import ReadSide, eventually, has_no_reason, has_reason, write
+
+TALLIES = Unit("tallies", "blue")
+
+
+async def test_forged_message_stops_its_partition_and_no_other(side: ReadSide) -> None:
+    write(side, 30)
+    victim = side.history.partition(side.history.rows[0])
+    genuine = side.history.rows[0]
+    side.history.rows[0] = replace(genuine, payload=b'{"tally_id": "00000000-0000-0000-0000-000000000000"}')
+    await side.publish()
+    side.history.rows[0] = genuine
+    expected = [0 if number == victim else last for number, last in enumerate(side.history.last())]
+    async with side.projector() as tools:
+        await eventually(lambda: stand_at(side, expected), "all others are level")
+        await eventually(lambda: has_reason(tools, "partitions"), "the stop is reported")
+        reason = (await tools.status.readiness())["partitions"]
+        assert f"Partition {victim} stands still" in reason
+        assert "position 1 was changed" in reason
+        await side.redis.flushall()
+        await side.mark()
+        await side.caught_up()
+        await eventually(lambda: has_no_reason(tools, "partitions"), "all is well again")
+
+
+async def stand_at(side: ReadSide, expected: list[int]) -> bool:
+    return await side.positions() == expected
+
+
+async def test_another_epoch_stops_everything_loudly(side: ReadSide) -> None:
+    write(side, 10)
+    await side.publish()
+    async with side.projector() as tools:
+        await side.caught_up()
+        standing = await side.positions()
+        side.history.epoch = 2
+        write(side, 10)
+        await side.publish(20)
+        await eventually(lambda: has_reason(tools, "partitions"), "the epoch is reported")
+        assert "epoch 2" in (await tools.status.readiness())["partitions"]
+        assert await side.positions() == standing
+
+
+async def test_log_restored_to_an_older_point_is_noticed_though_nothing_is_published(side: ReadSide) -> None:
+    write(side, 10)
+    await side.publish()
+    async with side.projector() as tools:
+        await side.caught_up()
+        del side.history.rows[10:]
+        await side.redis.flushall()
+
+        async def noticed() -> bool:
+            await side.mark()
+            return await has_reason(tools, "partitions")
+
+        await eventually(noticed, "the restored log is reported")
+        assert "the log was restored" in (await tools.status.readiness())["partitions"]
+
+
+async def test_foreign_entry_stops_its_partition_and_says_what_it_is(side: ReadSide) -> None:
+    await side.register()
+    await side.redis.xadd(stream_key(3), {"hello": "world"}, id="1-7")
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the entry is reported")
+        reason = (await tools.status.readiness())["partitions"]
+    assert reason == "Partition 3 stands still: The entry 1-7 is not one that a relay has written."
+
+
+async def test_log_with_fewer_partitions_is_another_log(side: ReadSide) -> None:
+    await side.register()
+    side.history.partitions = 4
+    await side.mark()
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the other log is reported")
+        assert "The log has 4 partitions" in (await tools.status.readiness())["partitions"]
+
+
+async def test_stream_of_another_log_is_refused(side: ReadSide) -> None:
+    write(side, 20)
+    await side.publish()
+    async with side.projector():
+        await side.caught_up()
+    await side.redis.flushall()
+    side.history.rows = []
+    write(side, 40)
+    await side.publish(after=30)
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the other log is reported")
+        assert "this is another log" in (await tools.status.readiness())["partitions"]
+
+
+async def test_event_that_redis_has_but_the_log_does_not_is_refused(side: ReadSide) -> None:
+    write(side, 20)
+    await side.publish(after=38)
+    last = side.history.last()
+    del side.history.rows[20:]
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the missing event is reported")
+        assert "Redis has one" in (await tools.status.readiness())["partitions"]
+    assert await side.positions() != last
