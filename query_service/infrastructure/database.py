@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
+import orjson
 import psycopg
 from psycopg import AsyncConnection, sql
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from shared_kernel.errors import ServiceUnavailable
@@ -29,6 +31,7 @@ class Database:
             max_size=size,
             timeout=patience,
             reconnect_timeout=patience,  # else its attempts become rarer and rarer while the server is away
+            configure=_configure,
             open=False,
         )
 
@@ -57,6 +60,10 @@ class Database:
         """The first row that answers the query, if any."""
         async with self.connection() as connection:
             return await (await connection.execute(query, params)).fetchone()
+
+
+async def _configure(connection: Connection) -> None:
+    set_json_loads(orjson.loads, connection)
 
 
 @cache  # two generations times the handful of queries that the features declare

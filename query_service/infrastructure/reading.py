@@ -27,6 +27,7 @@ from shared_kernel.messaging.consistency import MalformedConsistencyToken
 from shared_kernel.web.headers import (
     ConsistencyTokenHeader,
     IfNoneMatch,
+    Preferences,
     PreferHeader,
     documented,
     etag,
@@ -64,11 +65,11 @@ class ReadServices(Protocol):
 class Reading:
     """Given to a route as `reading: ReadingOf`; wait for freshness first, then ask, then answer."""
 
-    def __init__(self, request: Request, token: ConsistencyTokenHeader, prefer: PreferHeader) -> None:
-        self.services: ReadServices = request.app.state.services
-        self.database = self.services.database
-        self.progress: Progress = self.services.freshness.progress
-        self._path = request.url.path
+    def __init__(self, services: ReadServices, path: str, token: str | None, prefer: Preferences) -> None:
+        self.services = services
+        self.database = services.database
+        self.progress: Progress = services.freshness.progress
+        self._path = path
         self._token = token
         self._wait = min(DEFAULT_WAIT if prefer.wait is None else prefer.wait, MAX_WAIT)
         self._headers = {"Cache-Control": PRIVATE}
@@ -117,7 +118,12 @@ class Reading:
         return self.answer(view, {"Link": link} if link else None)
 
 
-ReadingOf = Annotated[Reading, Depends(Reading)]
+async def _reading(request: Request, token: ConsistencyTokenHeader, prefer: PreferHeader) -> Reading:
+    # A coroutine, because FastAPI sends plain functions and classes through a thread.
+    return Reading(request.app.state.services, request.scope["path"], token, prefer)
+
+
+ReadingOf = Annotated[Reading, Depends(_reading)]
 
 
 def found(row: T | None) -> T:
