@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from psycopg import AsyncConnection, BaseConnection, Connection
+from psycopg import AsyncConnection, BaseConnection
 from psycopg_pool import AsyncConnectionPool
 
 from command_service.infrastructure.event_store import arrays
@@ -39,12 +39,6 @@ async def configure(connection: AsyncConnection[Any]) -> None:
     """What every connection of the service gets."""
     arrays.register(connection)
     await connection.execute(_SESSION)
-
-
-def configure_blocking(connection: Connection[Any]) -> None:
-    """The same for a connection that lives in threads."""
-    arrays.register(connection)
-    connection.execute(_SESSION)
 
 
 def reading_pool(url: str, size: int, patience: float) -> AsyncConnectionPool[AsyncConnection[Any]]:
