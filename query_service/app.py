@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from query_service.bootstrap import Services
 from query_service.features import FEATURES
+from query_service.infrastructure.german import GERMAN
 from shared_kernel.web.application import create_application
 
 DESCRIPTION = (
@@ -24,6 +25,7 @@ def create_app(services: Services) -> FastAPI:
         features=FEATURES,
         services=services,
         lifespan=_lifespan,
+        translations=({"de": GERMAN},),
     )
 
 

@@ -39,7 +39,7 @@ EXAMPLE: JsonDict = {
     "tenant": "default",
     "actor": "0197d3a5-5a10-7d0f-8f44-0c6d1d3c7a02",
     "correlation_id": "0197d3a5-6c1d-7f10-b0f2-3b1f2a8f4e77",
-    "causation_id": None,
+    "causation_id": "0197d3a5-5b0f-7a11-9c3d-8e2f4a6b7c88",
     "data": {"resource_id": "0197d3a5-6c1e-7b42-9a53-2f6f0b1d9c11"},
 }
 
