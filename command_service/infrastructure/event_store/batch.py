@@ -168,9 +168,18 @@ def _events(items: Sequence[Item]) -> tuple[Any, ...]:
     )
 
 
+# What most batches do not have is packed once, not with every batch.
+_NO_KEYS = (arrays.integer(()), arrays.text(()), *[arrays.bytea(())] * 2, arrays.smallint(()), arrays.bytea(()))
+_NO_CLAIMS = (arrays.integer(()), arrays.smallint(()), *[arrays.text(())] * 2)
+_NO_SUBJECTS = (arrays.integer(()), arrays.text(()))
+_NO_TRACKS = (arrays.integer(()), *[arrays.text(())] * 2, arrays.bigint(()))
+
+
 def _keys(items: Sequence[Item]) -> tuple[Any, ...]:
     kept = [(number, *_ANSWER(item.idempotency)) for number, item in enumerate(items, 1) if item.idempotency]
-    numbers, actors, keys, fingerprints, statuses, answers = zip(*kept, strict=True) if kept else ((),) * 6
+    if not kept:
+        return _NO_KEYS
+    numbers, actors, keys, fingerprints, statuses, answers = zip(*kept, strict=True)
     return (
         arrays.integer(numbers),
         arrays.text(actors),
@@ -187,6 +196,8 @@ def _numbered_claims(items: Sequence[Item]) -> list[tuple[int, Claim]]:
 
 def _claims(items: Sequence[Item]) -> tuple[Any, ...]:
     claims = _numbered_claims(items)
+    if not claims:
+        return _NO_CLAIMS
     return (
         arrays.integer([number for number, _ in claims]),
         arrays.smallint([_ACTIONS[claim.action] for _, claim in claims]),
@@ -197,20 +208,18 @@ def _claims(items: Sequence[Item]) -> tuple[Any, ...]:
 
 def _subjects(items: Sequence[Item]) -> tuple[Any, ...]:
     subjects = [(number, subject) for number, item in enumerate(items, 1) for subject in item.subjects]
-    return (
-        arrays.integer([number for number, _ in subjects]),
-        arrays.text([subject for _, subject in subjects]),
-    )
+    if not subjects:
+        return _NO_SUBJECTS
+    numbers, names = zip(*subjects, strict=True)
+    return arrays.integer(numbers), arrays.text(names)
 
 
 def _tracks(items: Sequence[Item]) -> tuple[Any, ...]:
-    tracks = [(number, item.track) for number, item in enumerate(items, 1) if item.track is not None]
-    return (
-        arrays.integer([number for number, _ in tracks]),
-        arrays.text([track.owner for _, track in tracks]),
-        arrays.text([track.application_name for _, track in tracks]),
-        arrays.bigint([track.notification_id for _, track in tracks]),
-    )
+    tracks = [(number, *item.track) for number, item in enumerate(items, 1) if item.track is not None]
+    if not tracks:
+        return _NO_TRACKS
+    numbers, owners, names, positions = zip(*tracks, strict=True)
+    return arrays.integer(numbers), arrays.text(owners), arrays.text(names), arrays.bigint(positions)
 
 
 def decode(items: Sequence[Item], rows: Sequence[tuple[Any, ...]]) -> Answer:

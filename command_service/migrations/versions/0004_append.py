@@ -48,32 +48,27 @@ BEGIN
     IF 0 > ANY (event_version) THEN
         RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
     END IF;
-    IF 0 > ANY (event_version) THEN
-        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
-    END IF;
-    IF 0 > ANY (event_version) THEN
-        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
-    END IF;
-    IF 0 > ANY (event_version) THEN
-        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
-    END IF;
-    IF 0 > ANY (event_version) THEN
-        RAISE EXCEPTION 'A version is never negative.' USING ERRCODE = 'numeric_value_out_of_range';
-    END IF;
     PERFORM pg_advisory_xact_lock((29815::bigint << 32) + 'events'::regclass::oid::bigint);
 
-    SELECT e.position, e.recorded_at INTO head, newest FROM events e ORDER BY e.position DESC LIMIT 1;
+    -- One statement, the first after the lock: the newest event, where each tenant's count stands, and which appends
+    -- with an expected version are stale because their stream is elsewhere;
+    SELECT h.position, h.recorded_at,
+        ARRAY(
+            SELECT COALESCE((
+                SELECT e.tenant_seq FROM events e WHERE e.tenant = t.tenant ORDER BY e.tenant_seq DESC LIMIT 1), 0)
+            FROM unnest(tenants) WITH ORDINALITY t (tenant, ord) ORDER BY t.ord),
+        ARRAY(
+            SELECT i.item::integer
+            FROM unnest(item_tenant, item_stream, item_expected) WITH ORDINALITY i (tenant, stream, expected, item)
+            WHERE i.expected IS NOT NULL AND i.expected <> COALESCE((
+                SELECT e.version FROM events e
+                WHERE e.tenant = tenants[i.tenant] AND e.stream = i.stream ORDER BY e.version DESC LIMIT 1), 0))
+    INTO head, newest, bases, stale
+    FROM (SELECT 1) always
+    LEFT JOIN (SELECT e.position, e.recorded_at FROM events e ORDER BY e.position DESC LIMIT 1) h ON true;
     head := COALESCE(head, 0);
     clock := (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint;
     moment := GREATEST(clock, COALESCE(newest, 0));
-
-    -- Appends with an expected version are stale when their stream is elsewhere,
-    stale := ARRAY(
-        SELECT i.item::integer
-        FROM unnest(item_tenant, item_stream, item_expected) WITH ORDINALITY i (tenant, stream, expected, item)
-        WHERE i.expected IS NOT NULL AND i.expected <> COALESCE((
-            SELECT e.version FROM events e
-            WHERE e.tenant = tenants[i.tenant] AND e.stream = i.stream ORDER BY e.version DESC LIMIT 1), 0));
     -- those that bring their own versions when one of them is there already.
     IF array_position(item_expected, NULL) IS NOT NULL THEN
         stale := stale || ARRAY(
@@ -199,10 +194,6 @@ BEGIN
     END IF;
 
     IF cardinality(event_item) > 0 THEN
-        bases := ARRAY(
-            SELECT COALESCE((
-                SELECT e.tenant_seq FROM events e WHERE e.tenant = t.tenant ORDER BY e.tenant_seq DESC LIMIT 1), 0)
-            FROM unnest(tenants) WITH ORDINALITY t (tenant, ord) ORDER BY t.ord);
         INSERT INTO events (position, tenant_seq, version, recorded_at, event_id, slot, payload_format, leaf_version,
             tenant, stream, topic, leaf_hash, metadata, payload)
         SELECT n.position, n.tenant_seq, n.version, moment, n.id, slot_v1(n.stream_hash), n.format, 1,
