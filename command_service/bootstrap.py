@@ -15,10 +15,14 @@ from command_service.features.access.commands import CreateTenant
 from command_service.features.access.domain import TenantAlreadyExists
 from command_service.features.access.handlers import AccessHandlers
 from command_service.features.accounts.handlers import AccountHandlers
+from command_service.features.operations.handlers import OperationHandlers
 from command_service.features.resources.handlers import ResourceHandlers
-from command_service.features.sessions.handlers import SessionHandlers
+from command_service.features.sessions.handlers.sessions import SessionHandlers
+from command_service.features.sessions.handlers.tokens import TokenHandlers
+from command_service.features.sessions.handlers.totp import TotpHandlers
 from command_service.infrastructure import schema
 from command_service.infrastructure.call import DEFAULT_TENANT, Call
+from command_service.infrastructure.denials import Denials
 from command_service.infrastructure.event_store.store import PostgresEventStore
 from command_service.infrastructure.execution import Execution
 from command_service.infrastructure.gate import CommandGate
@@ -27,6 +31,7 @@ from command_service.infrastructure.housekeeping import forgetting
 from command_service.infrastructure.idempotency import Idempotency
 from command_service.infrastructure.keys import signing_key
 from command_service.infrastructure.receipts import Receipts
+from command_service.infrastructure.refresh_tokens import RefreshTokens
 from command_service.settings import Settings
 from shared_kernel.auth.passwords import Passwords
 from shared_kernel.auth.policy import PolicyEngine
@@ -58,12 +63,16 @@ class Services:
     vault: KeyVault
     passwords: Passwords
     signer: TokenSigner
+    denials: Denials
     gate: CommandGate
     feed_credential: bytes
     accounts: AccountHandlers
     sessions: SessionHandlers
+    totp: TotpHandlers
+    tokens: TokenHandlers
     access: AccessHandlers
     resources: ResourceHandlers
+    operations: OperationHandlers
 
     async def readiness(self) -> Mapping[str, str]:
         return await readiness_of(self.log, self.vault)
@@ -83,6 +92,8 @@ class Services:
             await self.vault.check()
             stack.push_async_callback(self.log.close)
             await self.log.open()
+            stack.push_async_callback(self.denials.stop)
+            await self.denials.start()
             await self._ensure_default_tenant()
             await stack.enter_async_context(forgetting(self.log))
             yield
@@ -114,7 +125,20 @@ def bootstrap(
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
     signer = TokenSigner(signing_key(settings.token_key_file))
     access = AccessHandlers(execution)
-    accounts = AccountHandlers(execution, passwords, secret_bytes(settings.command_secret))
+    secret = secret_bytes(settings.command_secret)
+    accounts = AccountHandlers(execution, passwords, secret)
+    denials = Denials(settings.command_database_url, log)
+    sessions = SessionHandlers(execution, denials)
+    totp = TotpHandlers(execution, accounts, sessions)
+    tokens = TokenHandlers(
+        execution,
+        sessions=sessions,
+        credentials=accounts,
+        factors=totp,
+        roles=access,
+        signer=signer,
+        refresh_tokens=RefreshTokens(secret),
+    )
     metrics = metrics or Metrics(SERVICE)
     measure(metrics, log)
     return Services(
@@ -125,12 +149,16 @@ def bootstrap(
         vault=vault,
         passwords=passwords,
         signer=signer,
-        gate=CommandGate(TokenVerifier(signer.keys), policies, clock),
+        denials=denials,
+        gate=CommandGate(TokenVerifier(signer.keys), policies, denials, clock),
         feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
         accounts=accounts,
-        sessions=SessionHandlers(execution, accounts, access, signer),
+        sessions=sessions,
+        totp=totp,
+        tokens=tokens,
         access=access,
         resources=ResourceHandlers(execution),
+        operations=OperationHandlers(execution),
     )
 
 

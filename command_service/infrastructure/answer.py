@@ -1,7 +1,7 @@
 """What a command came to, and how its caller hears of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -17,6 +17,7 @@ from shared_kernel.errors import (
     TwinlogError,
     VersionConflict,
 )
+from shared_kernel.events.contract import Event
 from shared_kernel.web.headers import documented, etag
 from shared_kernel.web.problems import problem_responses
 
@@ -67,6 +68,12 @@ class Answer:
     status: int
     body: Mapping[str, Any]
     headers: Mapping[str, str] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    """What was decided, for the handler that asked; nothing for an answer of an earlier time."""
+
+    def saying(self, **more: Any) -> "Answer":
+        """The same with more in its body."""
+        return replace(self, body={**self.body, **more})
 
     @property
     def id(self) -> str:

@@ -2,6 +2,8 @@
 
 from fastapi import Request
 
+from command_service.infrastructure.denials import Denials
+from shared_kernel.auth.elevation import require_elevation
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.tokens import TokenVerifier
@@ -15,19 +17,24 @@ SCHEME = "bearer "
 class CommandGate:
     """Verifies access tokens with the keys of this process; what a single object needs is asked once it is loaded."""
 
-    def __init__(self, verifier: TokenVerifier, policies: PolicyEngine, clock: Clock) -> None:
+    def __init__(self, verifier: TokenVerifier, policies: PolicyEngine, denials: Denials, clock: Clock) -> None:
         self._verifier = verifier
         self._policies = policies
+        self._denials = denials
         self._clock = clock
 
     async def admit(self, request: Request, permission: Permission) -> Principal:
-        """Raises Unauthenticated or Forbidden."""
+        """Raises Unauthenticated, Forbidden, or ServiceUnavailable while it is not known which sessions have ended."""
         given = request.headers.get("authorization", "")
         if not given.lower().startswith(SCHEME):
             raise Unauthenticated
         verified = self._verifier.verify(given[len(SCHEME) :].strip(), self._clock.now())
+        self._denials.refuse(verified.principal)
         self._policies.admit(verified.principal, permission)
         return verified.principal
+
+    def require_elevation(self, principal: Principal) -> None:
+        require_elevation(principal, self._clock.now())
 
     async def pass_public(self, request: Request) -> None:
         """Anybody may pass."""

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Protocol
 
+from shared_kernel.background import end
 from shared_kernel.errors import TwinlogError
 from shared_kernel.observability import get_logger
 
@@ -27,9 +28,7 @@ async def forgetting(answers: Answers, interval: float = INTERVAL) -> AsyncItera
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        await end(task)
 
 
 async def _forget_for_ever(answers: Answers, interval: float) -> None:

@@ -86,10 +86,11 @@ class TokenSigner:
         self.lifetime = lifetime
         self.published = (key, *published)
 
-    def sign(self, principal: Principal, *, jti: str, now: datetime) -> str:
-        """A token for this caller that is valid from `now` for `lifetime` seconds."""
+    def sign(self, principal: Principal, *, jti: str, now: datetime, lifetime: int | None = None) -> str:
+        """A token for this caller that is valid from `now` for `lifetime` seconds, the signer's own unless told."""
+        seconds = self.lifetime if lifetime is None else lifetime
         content = claims.encode(
-            principal, issuer=self.issuer, audience=self.audience, jti=jti, now=now, lifetime=self.lifetime
+            principal, issuer=self.issuer, audience=self.audience, jti=jti, now=now, lifetime=seconds
         )
         header = {"typ": TYPE, "kid": self.key.kid}
         return str(jws.sign(content, self.key.signer, headers=header, algorithm=ALGORITHM))

@@ -15,6 +15,10 @@ class Gate(Protocol):
         """Raises Unauthenticated, Forbidden, or another error with its own status."""
         ...
 
+    def require_elevation(self, principal: Principal) -> None:
+        """Raises StepUpRequired unless the caller has proved just now, in this session, who they are."""
+        ...
+
     async def pass_public(self, request: Request) -> None:
         """Limits the rate of a public route by address; raises when it is exceeded."""
         ...
@@ -23,12 +27,16 @@ class Gate(Protocol):
 class RequiresPermission:
     """The dependency behind `requires`; the start-up check reads `permission` from it."""
 
-    def __init__(self, permission: Permission) -> None:
+    def __init__(self, permission: Permission, *, step_up: bool = False) -> None:
         self.permission = permission
+        self.step_up = step_up
 
     async def __call__(self, request: Request) -> Principal:
         gate: Gate = request.app.state.services.gate
-        return await gate.admit(request, self.permission)
+        principal = await gate.admit(request, self.permission)
+        if self.step_up:
+            gate.require_elevation(principal)
+        return principal
 
 
 class PublicRoute:
@@ -39,12 +47,12 @@ class PublicRoute:
         await gate.pass_public(request)
 
 
-def requires(permission: Permission) -> Any:
-    """Only callers with this permission get through.
+def requires(permission: Permission, *, step_up: bool = False) -> Any:
+    """Only callers with this permission get through, and with `step_up` only with fresh proof of who they are.
 
     Write `principal: Annotated[Principal, requires(CREATE)]`.
     """
-    return Depends(RequiresPermission(permission))
+    return Depends(RequiresPermission(permission, step_up=step_up))
 
 
 def public() -> Any:

@@ -1,6 +1,6 @@
 """The rules of a user account."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +16,8 @@ class User:
 
     user_id: UUID
     password_hash: str
+    email: str = field(default="", compare=False, repr=False)
+    """What an authenticator app shows; it decides nothing."""
 
 
 class EmailAlreadyRegistered(Refusal):
@@ -37,5 +39,5 @@ def evolve(user: User | None, event: Event) -> User:
     """The user after one more event of their stream."""
     match user, event:
         case None, UserRegistered():
-            return User(event.user_id, event.password_hash)
+            return User(event.user_id, event.password_hash, event.email)
     raise ImpossibleHistory

@@ -43,6 +43,18 @@ class AccountHandlers:
         right = await self._passwords.verify(user.password_hash if user else None, password)
         return user.user_id if user and right else None
 
+    async def has_password(self, tenant: str, user_id: UUID, password: str) -> bool:
+        """Whether this is the user's password; it takes as long when there is no such user."""
+        user = (await self._execution.load(USERS, tenant, USERS.stream(user_id))).state
+        return await self._passwords.verify(user.password_hash if user else None, password)
+
+    async def email_of(self, tenant: str, user_id: UUID) -> str:
+        """Raises NotFound."""
+        user = (await self._execution.load(USERS, tenant, USERS.stream(user_id))).state
+        if user is None:
+            raise NotFound
+        return user.email
+
     async def _opening(self, user_id: UUID, registration: Registration, tenant: str) -> Work[User]:
         password = registration.password.get_secret_value()
         refuse_weak(password, registration.email, registration.name)

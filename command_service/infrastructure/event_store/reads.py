@@ -54,6 +54,8 @@ WHERE key = %s AND actor = %s AND tenant = %s
 
 _CLAIM = "SELECT stream FROM {schema}.claims WHERE tenant = %s AND kind = %s AND key = %s"
 
+_NOTIFY = "SELECT pg_notify(%s, '') AS sent"
+
 _FORGET = """
 SELECT {schema}.forget_answers_v1((EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint - 86400000000, %s)
     AS forgotten
@@ -131,6 +133,9 @@ class Reads:
     async def claim(self, tenant: str, kind: str, key: str) -> str | None:
         row = await self._first(_CLAIM, (tenant, kind, key))
         return row[0] if row else None
+
+    async def notify(self, channel: str) -> None:
+        await self._first(_NOTIFY, (channel,))
 
     async def forget_answers(self, at_most: int) -> int:
         row = await self._first(_FORGET, (at_most,))

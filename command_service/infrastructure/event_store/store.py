@@ -125,6 +125,10 @@ class PostgresEventStore:
         """The installation's id, epoch and number of partitions."""
         return await self._reads.installation()
 
+    async def notify(self, channel: str) -> None:
+        """Wake whoever listens on a channel of the database."""
+        await self._reads.notify(channel)
+
     async def forget_answers(self, at_most: int = 10_000) -> int:
         """Delete up to `at_most` idempotency records older than a day; answers how many."""
         return await self._reads.forget_answers(at_most)

@@ -1,0 +1,1 @@
+"""From what is asked of sessions and second factors to the answer."""

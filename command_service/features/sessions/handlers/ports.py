@@ -1,0 +1,63 @@
+"""What these handlers need of others, and the answer of the token endpoint."""
+
+from typing import Protocol
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Credentials(Protocol):
+    """Whoever can tell a right password from a wrong one."""
+
+    async def user_with(self, tenant: str, email: str, password: str) -> UUID | None: ...
+
+    async def has_password(self, tenant: str, user_id: UUID, password: str) -> bool: ...
+
+
+class RoleBook(Protocol):
+    """Whoever knows the roles of a user."""
+
+    async def roles_of(self, tenant: str, user_id: UUID) -> tuple[str, ...]: ...
+
+
+class AccountNames(Protocol):
+    """Whoever knows how a user is called; an authenticator app shows it."""
+
+    async def email_of(self, tenant: str, user_id: UUID) -> str: ...
+
+
+class DenialNews(Protocol):
+    """Whoever lets all processes know that a session has ended."""
+
+    async def announce(self) -> None: ...
+
+
+class AccessToken(BaseModel):
+    """An access token (RFC 6749, section 5.1); `expires_in` is in seconds."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"access_token": "eyJhbGciOi...", "token_type": "Bearer", "expires_in": 300}]}
+    )
+
+    access_token: str = Field(repr=False)
+    token_type: str = "Bearer"  # noqa: S105 - the scheme of RFC 6750
+    expires_in: int
+
+
+class Token(AccessToken):
+    """A successful answer of the token endpoint; the refresh token can be exchanged once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "access_token": "eyJhbGciOi...",
+                    "token_type": "Bearer",
+                    "expires_in": 600,
+                    "refresh_token": "tlr_AZfT...",
+                }
+            ]
+        }
+    )
+
+    refresh_token: str = Field(repr=False)
