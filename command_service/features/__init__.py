@@ -1,6 +1,6 @@
 """The features that the command service offers; a new one adds its line here."""
 
-from command_service.features import access, accounts, resources, sessions
+from command_service.features import access, accounts, operations, resources, sessions
 from shared_kernel.feature import Feature
 
 FEATURES: tuple[Feature, ...] = (
@@ -8,4 +8,5 @@ FEATURES: tuple[Feature, ...] = (
     sessions.FEATURE,
     access.FEATURE,
     resources.FEATURE,
+    operations.FEATURE,
 )

@@ -4,6 +4,7 @@ from query_service.features import access, accounts, audit, operations, resource
 from query_service.features.access.projection import PROJECTION as ROLE_BINDINGS
 from query_service.features.accounts.projection import PROJECTION as USERS
 from query_service.features.audit.projection import PROJECTION as STREAM_OWNERS
+from query_service.features.operations.projection import PROJECTION as OPERATIONS
 from query_service.features.resources.projection import PROJECTION as RESOURCES
 from query_service.features.sessions.projection import PROJECTION as SESSIONS
 
@@ -16,4 +17,4 @@ FEATURES = (
     operations.FEATURE,
 )
 
-PROJECTIONS = (USERS, SESSIONS, ROLE_BINDINGS, RESOURCES, STREAM_OWNERS)
+PROJECTIONS = (USERS, SESSIONS, ROLE_BINDINGS, RESOURCES, STREAM_OWNERS, OPERATIONS)

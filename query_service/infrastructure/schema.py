@@ -22,7 +22,9 @@ GRANTS = (
     "GRANT USAGE ON SCHEMA public, blue, green TO {role}",
     "GRANT SELECT ON public.alembic_version TO {role}",
     "GRANT SELECT, INSERT ON public.audit_events TO {role}",
-    "GRANT SELECT, INSERT, UPDATE ON public.projections, public.log_mark TO {role}",
+    "GRANT SELECT, INSERT, UPDATE ON public.projections, public.log_mark, public.orders_heard TO {role}",
+    "GRANT SELECT, INSERT, UPDATE ON public.orders, public.rebuilds TO {role}",
+    "GRANT SELECT, INSERT ON public.skipped_events TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON public.checkpoints, public.parked_events TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA blue, green TO {role}",
 )

@@ -67,7 +67,8 @@ class Visitor:
         self, method: str, path: str, operation: dict[str, Any], media_type: str, body: Any
     ) -> httpx2.Response:
         resource = (await self.side.create_resource(self.person)).rsplit("/", 1)[1]
-        target = path.format(resource_id=resource, user_id=self.person.id, role="auditor")
+        asked = {"role": "auditor", "name": "resources", "action": "switch"}
+        target = path.format(resource_id=resource, user_id=self.person.id, **asked)
         headers = {"Authorization": f"Bearer {self.side.access_token(self.person)}"} if operation["security"] else {}
         if media_type == "application/x-www-form-urlencoded":
             return await self.side.http.request(method, target, data=body, headers=headers)

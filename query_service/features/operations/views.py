@@ -5,6 +5,22 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from query_service.infrastructure.projection import Table
+
+TABLE = Table(
+    name="operations",
+    key=("tenant", "position"),
+    columns={
+        "tenant": "text",
+        "position": "bigint",
+        "projection": "text",
+        "action": "text",
+        "actor": "text",
+        "reason": "text",
+        "recorded_at": "timestamptz",
+    },
+)
+
 EXAMPLE: JsonDict = {
     "name": "resources",
     "generation": "blue",
@@ -12,6 +28,15 @@ EXAMPLE: JsonDict = {
     "position": 1204,
     "lag": {"positions": 3, "seconds": 0.02},
     "parked": 0,
+    "rebuild": {
+        "state": "running",
+        "generation": "green",
+        "position": 602,
+        "per_second": 20480.0,
+        "seconds_left": 1.5,
+        "difference": None,
+        "reason": "",
+    },
 }
 
 
@@ -22,6 +47,31 @@ class LagView(BaseModel):
 
     positions: Annotated[int | None, Field(description="null while the end of the log is not known")]
     seconds: Annotated[float, Field(description="for how long it has been behind; 0 when it is not")]
+
+
+class DifferenceView(BaseModel):
+    """Rows of the live generation, and how many are missing, unexpected or different in the rebuilt one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rows: int
+    missing: int
+    unexpected: int
+    different: int
+
+
+class RebuildView(BaseModel):
+    """How building a projection anew goes, or went."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: Annotated[str, Field(description="running, paused, built (waits for approval), switched or cancelled")]
+    generation: str
+    position: Annotated[int, Field(description="how far into the log it is, as a mean of all partitions")]
+    per_second: Annotated[float, Field(description="positions per second of work")]
+    seconds_left: Annotated[float | None, Field(description="null while nobody can tell")]
+    difference: Annotated[DifferenceView | None, Field(description="against the live rows, once it is level")]
+    reason: Annotated[str, Field(description="what keeps it from going on, if anything does")]
 
 
 class ProjectionView(BaseModel):
@@ -35,6 +85,7 @@ class ProjectionView(BaseModel):
     position: Annotated[int, Field(description="every event up to here has been handled or parked")]
     lag: LagView
     parked: Annotated[int, Field(description="events set aside until an operator has looked")]
+    rebuild: RebuildView | None = None
 
 
 class ProjectionList(BaseModel):

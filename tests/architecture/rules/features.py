@@ -14,7 +14,6 @@ SIDES = {
 
 ONE_SIDED = {
     "audit": ("query_service", "reading the log again decides nothing, and its rows are the log itself"),
-    "operations": ("query_service", "it shows how far projections are, which is no event and takes no command yet"),
 }
 """Features that live on one side only, which side, and why; an entry that is no longer true fails."""
 

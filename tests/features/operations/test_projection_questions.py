@@ -23,6 +23,7 @@ async def test_operators_see_how_far_each_projection_has_come(query_side: QueryS
         "position": 5,
         "lag": {"positions": 0, "seconds": 0.0},
         "parked": 0,
+        "rebuild": None,
     }
 
 
