@@ -14,6 +14,9 @@ from command_service.infrastructure.event_store.failure import Failure, failure,
 from command_service.infrastructure.event_store.port import Appended, StoreUnavailable
 from command_service.infrastructure.event_store.waiting import Waiting
 from shared_kernel.errors import TwinlogError
+from shared_kernel.observability import get_logger
+
+_log = get_logger("event-store")
 
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
@@ -95,14 +98,22 @@ class Appender:
                 if not tickets:
                     self._arrived.clear()
                     continue
-                try:
-                    await self._write(tickets)
-                finally:  # nobody waits for ever, whatever went wrong
-                    for ticket in tickets:
-                        ticket.settle(StoreUnavailable())
+                await self._settle(tickets)
                 await asyncio.sleep(0)  # those who were answered may have more to say: let them join
         finally:
             for ticket in self._waiting.take_all():
+                ticket.settle(StoreUnavailable())
+
+    async def _settle(self, tickets: list[Ticket]) -> None:
+        """Whatever goes wrong with a batch, nobody waits for ever and the next batch has its chance."""
+        try:
+            await self._write(tickets)
+        except Exception:  # noqa: BLE001 (a fault of this program; the connection may be in the middle of anything)
+            _log.exception("batch-failed", appends=len(tickets))
+            if self._connection is not None:
+                await self._connection.close()
+        finally:
+            for ticket in tickets:
                 ticket.settle(StoreUnavailable())
 
     async def _write(self, tickets: list[Ticket]) -> None:
@@ -115,6 +126,7 @@ class Appender:
                 if verdict in (Failure.POISONED, Failure.BROKEN):
                     await self._blame(tickets, verdict, error)
                     return
+                _log.warning("batch-retried", failure=verdict.value, error=type(error).__name__, appends=len(tickets))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
@@ -140,6 +152,7 @@ class Appender:
     async def _blame(self, tickets: list[Ticket], verdict: Failure, error: Exception) -> None:
         """One of them cannot be stored: halve the batch until it stands alone. If none can, none needs to be tried."""
         if verdict is Failure.BROKEN or len(tickets) == 1:
+            _log.warning("append-refused", failure=verdict.value, error=type(error).__name__, appends=len(tickets))
             for ticket in tickets:
                 ticket.settle(named(error))
             return

@@ -138,6 +138,7 @@ class StoreUnavailable(TwinlogError):
     """The event store cannot be reached; the command may or may not have been carried out: repeat it with its key."""
 
     status = 503
+    headers = MappingProxyType({"Retry-After": "1"})
 
 
 class EventStore(Protocol):

@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
-from command_service.infrastructure.event_store import PostgresEventStore
+from command_service.infrastructure.event_store import PostgresEventStore, batch
 from command_service.infrastructure.event_store.port import Appended, StoreBusy, StoreUnavailable
 from shared_kernel.errors import SchemaMismatch
 from tests.infrastructure.event_store.cutting_proxy import cutting_proxy
@@ -137,3 +137,27 @@ async def test_reads_say_that_the_database_is_gone(command_database: Database) -
         proxy.cut()
         with pytest.raises(StoreUnavailable, match="cannot be read"):
             await store.read_stream("default", "loans-1")
+
+
+async def test_fault_in_one_batch_does_not_end_the_store(
+    store: PostgresEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(*_: object) -> None:
+        raise RuntimeError("a fault of this program")
+
+    await store.append(append("loans-1"))
+    with monkeypatch.context() as broken:
+        broken.setattr(batch, "decode", faulty)
+        with pytest.raises(StoreUnavailable):
+            await store.append(append("loans-2"))
+    assert (await store.append(append("loans-3"))).position == 3
+
+
+async def test_function_that_is_not_there_is_said_at_once(
+    store: PostgresEventStore, command_database: Database
+) -> None:
+    async with await psycopg.AsyncConnection.connect(command_database.owner_url, autocommit=True) as owner:
+        await owner.execute("REVOKE EXECUTE ON FUNCTION append_events_v1 FROM twinlog_command_app")
+    with pytest.raises(StoreUnavailable) as refused:
+        await store.append(append("loans-1"))
+    assert isinstance(refused.value.__cause__, psycopg.errors.InsufficientPrivilege)
