@@ -24,9 +24,13 @@ from redis.exceptions import RedisError
 from query_service.infrastructure.database import Database
 from query_service.infrastructure.notifications import Notifications
 from query_service.infrastructure.progress import Live, Progress
+from query_service.infrastructure.tasks import end
 from shared_kernel.errors import LogEpochChanged, Message, ReadModelBehind, ReadModelParked, ServiceUnavailable
 from shared_kernel.messaging.consistency import ConsistencyToken
 from shared_kernel.messaging.mark import MARK_KEY, Mark
+from shared_kernel.observability import get_logger
+
+_log = get_logger("twinlog.freshness")
 
 CHANNEL = "projected"
 POLL = 0.25
@@ -94,12 +98,11 @@ class Freshness:
         await self.refresh()
         self.trouble = ""
         self._keeping = asyncio.create_task(self._keep_fresh())
+        self._keeping.add_done_callback(self._ended)
 
     async def stop(self) -> None:
         await self._notifications.close()
-        if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+        await end(self._keeping)
         for waiter in self._waiters:
             if not waiter.done.done():
                 waiter.done.set_exception(ServiceUnavailable())
@@ -195,6 +198,11 @@ class Freshness:
             async with self.database.connection() as connection:
                 await connection.execute(SAVE_MARK, values)
             self._saved_at = mark.at
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.trouble = "the progress of the read models is no longer read"
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("freshness ended", exc_info=error)
 
     async def _keep_fresh(self) -> None:
         while True:

@@ -7,6 +7,8 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection, sql
 
+from query_service.infrastructure.tasks import end
+
 RECONNECT = 1.0
 """Seconds before a broken connection is made anew."""
 
@@ -27,9 +29,7 @@ class Notifications:
         self._task = asyncio.create_task(self._run(connection))
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         if self._connection is not None:
             await self._connection.close()
 

@@ -254,3 +254,25 @@ async def test_while_the_database_is_away_questions_fail_politely_and_come_back_
         while (await query_side.get("/readyz")).status_code != 200:  # noqa: ASYNC110 - as an operator would
             await asyncio.sleep(0.1)
     assert (await query_side.get(f"/v1/resources/{resource}", ADMIN)).status_code == 200
+
+
+class BreakingDatabase(CountingDatabase):
+    """Answers what nobody expects, once it is told to."""
+
+    broken = False
+
+    async def rows(self, query: Query, params: Mapping[str, Any] | None = None) -> Sequence[DictRow]:
+        return [{}] if self.broken else await super().rows(query, params)
+
+
+async def test_a_process_whose_picture_is_no_longer_kept_says_that_it_is_not_ready(query_side: QuerySide) -> None:
+    database = BreakingDatabase(query_side.database_url)
+    await database.open()
+    freshness = Freshness(database, query_side.redis, query_side.token_key)
+    await freshness.start()
+    assert freshness.trouble == ""
+    database.broken = True
+    await eventually(lambda: freshness.trouble)
+    assert "no longer read" in freshness.trouble
+    await freshness.stop()
+    await database.close()

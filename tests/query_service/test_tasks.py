@@ -1,0 +1,44 @@
+import asyncio
+
+import pytest
+
+from query_service.infrastructure import tasks
+
+
+async def deaf(times: int) -> None:
+    """Loses the first cancellations, as a wait that ends at the same moment does."""
+    for _ in range(times):
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+async def test_a_task_ends_even_if_it_loses_cancellations(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "AGAIN", 0.01)
+    task = asyncio.create_task(deaf(times))
+    await asyncio.sleep(0)
+    await tasks.end(task)
+    assert task.cancelled()
+
+
+async def test_what_has_ended_or_never_began_needs_no_end() -> None:
+    await tasks.end(None)
+    done = asyncio.create_task(asyncio.sleep(0))
+    await done
+    await tasks.end(done)
+    assert not done.cancelled()
+
+
+async def broken() -> None:
+    await asyncio.sleep(0)
+    raise ValueError
+
+
+async def test_a_task_that_fails_has_ended_too() -> None:
+    task = asyncio.create_task(broken())
+    await asyncio.sleep(0.01)
+    await tasks.end(task)
+    assert isinstance(task.exception(), ValueError)
