@@ -150,7 +150,7 @@ def bootstrap(
         passwords=passwords,
         signer=signer,
         denials=denials,
-        gate=CommandGate(TokenVerifier(signer.keys), policies, denials, clock),
+        gate=CommandGate(TokenVerifier(signer.keys), policies, denials.known, clock),
         feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
         accounts=accounts,
         sessions=sessions,

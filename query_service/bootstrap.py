@@ -15,6 +15,8 @@ from query_service.features import FEATURES, PROJECTIONS
 from query_service.infrastructure import schema
 from query_service.infrastructure.audit_log import EventReader
 from query_service.infrastructure.database import Database
+from query_service.infrastructure.denials import Denials
+from query_service.infrastructure.feed import Feed
 from query_service.infrastructure.freshness import Freshness
 from query_service.infrastructure.gate import QueryGate
 from query_service.infrastructure.health import measure, readiness_of
@@ -51,13 +53,16 @@ class Services:
     vault: KeyVault
     keys: RemoteKeys
     freshness: Freshness
+    feed: Feed
+    denials: Denials
     policies: PolicyEngine
     cursors: Cursors
     events: EventReader
     gate: QueryGate
 
     async def readiness(self) -> Mapping[str, str]:
-        return await readiness_of(self.database, self.freshness, self.keys)
+        found = await readiness_of(self.database, self.freshness, self.keys)
+        return {**found, "denials": self.denials.known.trouble}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -77,6 +82,9 @@ class Services:
             await self.vault.check()
             stack.push_async_callback(self.freshness.stop)
             await self.freshness.start()
+            stack.push_async_callback(self.feed.close)
+            stack.push_async_callback(self.denials.stop)
+            await self.denials.start()
             yield
 
 
@@ -87,6 +95,7 @@ def bootstrap(
     metrics: Metrics | None = None,
     redis: Redis | None = None,
     keys: RemoteKeys | None = None,
+    feed: Feed | None = None,
     policies: PolicyEngine | None = None,
 ) -> Services:
     """Wire the query service; nothing is connected before `running`. Raises StartupRefused."""
@@ -98,6 +107,8 @@ def bootstrap(
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
     keys = keys or RemoteKeys(settings.command_url)
     freshness = Freshness(database, redis, derive(secret, "consistency-token"))
+    feed = feed or Feed(settings.command_url, derive(secret, "feed"))
+    denials = Denials(database, freshness, feed)
     policies = policies or _shipped_policies()
     measure(metrics, freshness, (schema.AUDIT_COPY, *(projection.name for projection in PROJECTIONS)))
     return Services(
@@ -109,10 +120,12 @@ def bootstrap(
         vault=vault,
         keys=keys,
         freshness=freshness,
+        feed=feed,
+        denials=denials,
         policies=policies,
         cursors=Cursors(derive(secret, "cursor")),
         events=EventReader(PayloadCodec(registry()), vault),
-        gate=QueryGate(keys, TokenVerifier(lambda: keys.keys), policies, clock or SystemClock()),
+        gate=QueryGate(keys, TokenVerifier(lambda: keys.keys), policies, denials.known, clock or SystemClock()),
     )
 
 

@@ -6,8 +6,6 @@ no knowledge: then nobody gets in.
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Callable
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -15,10 +13,9 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from command_service.infrastructure.event_store.connections import open_connection
-from shared_kernel.auth.principal import Principal
-from shared_kernel.auth.tokens import LIFETIME
+from shared_kernel.auth.denials import KEPT, DenialList
 from shared_kernel.background import end
-from shared_kernel.errors import ServiceUnavailable, TwinlogError, Unauthenticated
+from shared_kernel.errors import TwinlogError
 from shared_kernel.events.sessions import SessionEnded
 from shared_kernel.observability import get_logger
 
@@ -26,10 +23,6 @@ CHANNEL = "denials"
 POLL = 0.5
 PATIENCE = 2.0
 """Seconds after which a database that does not answer counts as away."""
-LIMIT = 3.0
-"""Seconds after which knowledge is too old to let anybody in."""
-KEPT = LIFETIME + 60
-"""Seconds for which a session's end is kept: the life of an access token, and something for clocks that differ."""
 
 _ENDED = sql.SQL("""
 SELECT position, tenant, stream, recorded_at FROM events
@@ -49,30 +42,17 @@ class Notifier(Protocol):
 
 
 class Denials:
-    """Ask `refuse` at every request; `start` before, `stop` after. Tokens are denied by their session."""
+    """Keeps `known` up to date between `start` and `stop`. Tokens are denied by their session."""
 
-    def __init__(self, url: str, notifier: Notifier, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, url: str, notifier: Notifier) -> None:
+        self.known = DenialList()
         self._url = url
         self._notifier = notifier
-        self._clock = clock
-        self._ended: dict[tuple[str, UUID], int] = {}
         self._position = 0
-        self._known_at = float("-inf")
+        self._learnt_at = float("-inf")
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._connection: AsyncConnection[Any] | None = None
-
-    def refuse(self, principal: Principal) -> None:
-        """Raises Unauthenticated when the caller's session has ended, ServiceUnavailable when that is not known."""
-        if self.age > LIMIT:
-            raise ServiceUnavailable("Whether this session goes on is not known just now; try again in a moment.")
-        if (principal.tenant, principal.session_id) in self._ended:
-            raise Unauthenticated
-
-    @property
-    def age(self) -> float:
-        """Seconds since it was last known which sessions have ended."""
-        return self._clock() - self._known_at
 
     async def start(self) -> None:
         """Raises psycopg.Error or TimeoutError when the database does not answer."""
@@ -87,11 +67,11 @@ class Denials:
 
     async def announce(self) -> None:
         """Tell every process that a session has ended, and wait until this one knows; the poll tells the others too."""
-        asked_at = self._clock()
+        asked_at = self.known.clock()
         with contextlib.suppress(TwinlogError, TimeoutError):
             await self._notifier.notify(CHANNEL)
             async with asyncio.timeout(PATIENCE):
-                while self._known_at < asked_at:
+                while self._learnt_at < asked_at:
                     await self._news.wait()
 
     async def _connect(self) -> None:
@@ -123,20 +103,12 @@ class Denials:
             raise
 
     async def _learn(self, connection: AsyncConnection[Any]) -> None:
-        asked_at = self._clock()
+        asked_at = self.known.clock()
         cursor = await connection.execute(_ENDED, (self._position, KEPT * 1_000_000))
         for position, tenant, stream, recorded_at in await cursor.fetchall():
-            self._ended[(tenant, UUID(stream.removeprefix("sessions-")))] = recorded_at
+            self.known.add(tenant, UUID(stream.removeprefix("sessions-")), recorded_at)
             self._position = max(self._position, position)
-        self._known_at = asked_at
-        self._forget()
+        self.known.known_since(asked_at)
+        self._learnt_at = asked_at
         self._news.set()
         self._news = asyncio.Event()
-
-    def _forget(self) -> None:
-        """In the order in which they ended, those whose tokens have all expired by now."""
-        oldest = int((time.time() - KEPT) * 1_000_000)
-        for session, recorded_at in list(self._ended.items()):
-            if recorded_at >= oldest:
-                return
-            del self._ended[session]

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from command_service.infrastructure.denials import Denials
+from shared_kernel.auth.denials import DenialList
 from shared_kernel.auth.elevation import require_elevation
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.principal import Principal
@@ -17,7 +17,7 @@ SCHEME = "bearer "
 class CommandGate:
     """Verifies access tokens with the keys of this process; what a single object needs is asked once it is loaded."""
 
-    def __init__(self, verifier: TokenVerifier, policies: PolicyEngine, denials: Denials, clock: Clock) -> None:
+    def __init__(self, verifier: TokenVerifier, policies: PolicyEngine, denials: DenialList, clock: Clock) -> None:
         self._verifier = verifier
         self._policies = policies
         self._denials = denials

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2
 
@@ -47,9 +48,14 @@ class Stretch:
 class Feed:
     """Reads the feed with the query service's credential. Every method raises FeedUnavailable."""
 
-    def __init__(self, command_url: str, credential: bytes) -> None:
+    def __init__(
+        self, command_url: str, credential: bytes, *, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
         self._client = httpx2.AsyncClient(
-            base_url=command_url, headers={"Authorization": f"Bearer {credential.hex()}"}, timeout=TIMEOUT
+            base_url=command_url,
+            headers={"Authorization": f"Bearer {credential.hex()}"},
+            timeout=TIMEOUT,
+            transport=transport,
         )
 
     async def close(self) -> None:
@@ -59,6 +65,18 @@ class Feed:
         async with self._open({"after": 0, "limit": 1}) as response:
             await response.aread()
             return _facts(response)
+
+    async def page(self, after: int, limit: int = PAGE_LIMIT) -> tuple[LogFacts, Sequence[StoredRow]]:
+        """Up to `limit` events of all partitions after a position, and where the log stands."""
+        async with self._open({"after": after, "limit": limit}) as response:
+            rows = [_row(line) async for line in _lines(response)]
+            return _facts(response), rows
+
+    async def category(self, name: str, after: int) -> tuple[LogFacts, Sequence[StoredRow]]:
+        """The next events of the streams `<name>-...` after a position, and where the log stands."""
+        async with self._open({"after": after, "limit": PAGE_LIMIT, "category": name}) as response:
+            rows = [_row(line) async for line in _lines(response)]
+            return _facts(response), rows
 
     async def read(
         self, partition: int, after: int, upto: int, size: int, page: int = PAGE_LIMIT
@@ -76,7 +94,7 @@ class Feed:
                 return
 
     @asynccontextmanager
-    async def _open(self, query: dict[str, int]) -> AsyncIterator[httpx2.Response]:
+    async def _open(self, query: dict[str, Any]) -> AsyncIterator[httpx2.Response]:
         try:
             async with self._client.stream("GET", FEED_PATH, params=query) as response:
                 if response.status_code != httpx2.codes.OK:

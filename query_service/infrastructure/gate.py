@@ -2,6 +2,8 @@
 
 from fastapi import Request
 
+from shared_kernel.auth.denials import DenialList
+from shared_kernel.auth.elevation import require_elevation
 from shared_kernel.auth.jwks import RemoteKeys, verify_with
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.principal import Principal
@@ -16,20 +18,29 @@ SCHEME = "bearer "
 class QueryGate:
     """Verifies access tokens with the command service's public keys; what a single object needs is asked later."""
 
-    def __init__(self, keys: RemoteKeys, verifier: TokenVerifier, policies: PolicyEngine, clock: Clock) -> None:
+    def __init__(
+        self, keys: RemoteKeys, verifier: TokenVerifier, policies: PolicyEngine, denials: DenialList, clock: Clock
+    ) -> None:
         self._keys = keys
         self._verifier = verifier
         self._policies = policies
+        self._denials = denials
         self._clock = clock
 
     async def admit(self, request: Request, permission: Permission) -> Principal:
-        """Raises Unauthenticated, Forbidden, or ServiceUnavailable when there are no keys to check a token with."""
+        """Raises Unauthenticated, Forbidden, or ServiceUnavailable when there are no keys to check a token with, or
+        when it is not known which sessions have ended.
+        """
         given = request.headers.get("Authorization", "")
         if not given.lower().startswith(SCHEME):
             raise Unauthenticated
         verified = await verify_with(self._keys, self._verifier, given[len(SCHEME) :].strip(), self._clock.now())
+        self._denials.refuse(verified.principal)
         self._policies.admit(verified.principal, permission)
         return verified.principal
+
+    def require_elevation(self, principal: Principal) -> None:
+        require_elevation(principal, self._clock.now())
 
     async def pass_public(self, request: Request) -> None:
         """The few public routes of this side answer from memory and need no limit."""

@@ -46,7 +46,9 @@ async def test_an_expired_or_foreign_token_is_refused(query_side: QuerySide) -> 
 
 async def test_without_the_command_services_keys_nobody_gets_in_and_it_says_so(query_side: QuerySide) -> None:
     keys = RemoteKeys(NOBODY_LISTENS, httpx2.AsyncClient(trust_env=False))
-    gate = QueryGate(keys, TokenVerifier(lambda: keys.keys), query_side.services.policies, SystemClock())
+    services = query_side.services
+    verifier = TokenVerifier(lambda: keys.keys)
+    gate = QueryGate(keys, verifier, services.policies, services.denials.known, SystemClock())
     object.__setattr__(query_side.services, "gate", gate)
     assert await status_of(query_side, f"Bearer {query_side.access_token(ADA)}") == 503
     await keys.aclose()

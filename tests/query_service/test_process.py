@@ -34,7 +34,7 @@ def test_service_is_ready_once_it_has_the_command_services_keys(
         with command_process(variables, MODULE) as running:
             assert httpx2.get(f"{running.url}/readyz").json() == {
                 "status": "ready",
-                "checks": {"database": "ok", "read-models": "ok", "signing-keys": "ok"},
+                "checks": {"database": "ok", "read-models": "ok", "signing-keys": "ok", "denials": "ok"},
             }
             assert httpx2.get(f"{running.url}/v1/me").status_code == 401
             assert "twinlog_read_model_lag_positions" in httpx2.get(f"{running.url}/metrics").text

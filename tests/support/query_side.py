@@ -11,13 +11,14 @@ from uuid import UUID, uuid4
 import httpx2
 import psycopg
 import structlog
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
 from query_service.app import create_app
 from query_service.bootstrap import Services, bootstrap
 from query_service.features import PROJECTIONS
+from query_service.infrastructure.feed import Feed
 from query_service.projector import generations
 from query_service.projector.batch import Slice
 from query_service.projector.decoding import Decoder
@@ -36,6 +37,7 @@ from shared_kernel.events.leaf import LEAF_VERSION, leaf_hash
 from shared_kernel.events.registry import registry
 from shared_kernel.events.resources import ResourceCreated
 from shared_kernel.messaging.consistency import ConsistencyToken
+from shared_kernel.messaging.feed import EPOCH_HEADER, FEED_PATH, HEAD_HEADER, PARTITIONS_HEADER, encode
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.partition import partition_of, slot_of
 from shared_kernel.privacy.payload import PayloadCodec
@@ -222,6 +224,18 @@ def keys_of(signer: TokenSigner) -> RemoteKeys:
     return RemoteKeys(URL, httpx2.AsyncClient(transport=httpx2.ASGITransport(app=command)))
 
 
+def feed_of(rows: Sequence[StoredRow]) -> Feed:
+    """The feed of a log in memory, over HTTP: no relay runs here, so it tells which sessions have ended."""
+    command = FastAPI()
+
+    @command.get(FEED_PATH)
+    async def feed(after: int, limit: int) -> Response:
+        facts = {EPOCH_HEADER: str(EPOCH), HEAD_HEADER: str(len(rows)), PARTITIONS_HEADER: str(PARTITIONS)}
+        return Response(b"".join(map(encode, rows[after : after + limit])), headers=facts)
+
+    return Feed(URL, b"", transport=httpx2.ASGITransport(app=command))
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
     """Expected refusals need no traceback in colour: only errors are logged meanwhile."""
@@ -238,7 +252,8 @@ async def query_side_of(query: Database, vault: Vault, redis_url: str) -> AsyncI
     """A running query API on these stores, with an empty log; `vault` is written as the command service would."""
     signer = TokenSigner(SigningKey.from_pem(SigningKey.generate_pem()))
     settings = settings_of(query, vault, redis_url)
-    services = bootstrap(settings, keys=keys_of(signer))
+    rows: list[StoredRow] = []
+    services = bootstrap(settings, keys=keys_of(signer), feed=feed_of(rows))
     app = create_app(services)
     async with await psycopg.AsyncConnection.connect(query.app_url, autocommit=True) as connection:
         await generations.register(connection, PROJECTIONS, EPOCH, PARTITIONS)
@@ -258,7 +273,7 @@ async def query_side_of(query: Database, vault: Vault, redis_url: str) -> AsyncI
             app=app,
             http=http,
             redis=redis,
-            log=Log(codec, keys),
+            log=Log(codec, keys, rows),
             signer=signer,
             database_url=query.app_url,
             database_owner_url=query.owner_url,

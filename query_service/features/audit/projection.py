@@ -8,14 +8,16 @@ from shared_kernel.events.access import RoleGranted
 from shared_kernel.events.accounts import UserRegistered
 from shared_kernel.events.envelope import Recorded
 from shared_kernel.events.resources import ResourceCreated
-from shared_kernel.events.sessions import SessionStarted
+from shared_kernel.events.sessions import SessionStarted, TotpEnrolled
 
 
 def key_of(recorded: Recorded[Any]) -> Key:
     return recorded.row.tenant, recorded.row.stream
 
 
-def on_stream_of_person(_: Row | None, recorded: Recorded[UserRegistered | SessionStarted | RoleGranted]) -> Row:
+def on_stream_of_person(
+    _: Row | None, recorded: Recorded[UserRegistered | SessionStarted | TotpEnrolled | RoleGranted]
+) -> Row:
     return {"tenant": recorded.row.tenant, "stream": recorded.row.stream, "owner": recorded.event.user_id}
 
 
@@ -31,6 +33,7 @@ PROJECTION = Projection(
     folds={
         UserRegistered: on_stream_of_person,
         SessionStarted: on_stream_of_person,
+        TotpEnrolled: on_stream_of_person,
         RoleGranted: on_stream_of_person,
         ResourceCreated: on_resource_created,
     },

@@ -12,14 +12,18 @@ from query_service.infrastructure.progress import Progress
 PROJECTION = "sessions"
 
 SELECT = """
-SELECT s.tenant, s.id, s.version, s.created_position, s.user_id, s.methods, s.created_at, s.expires_at
+SELECT s.tenant, s.id, s.version, s.created_position, s.user_id, s.methods, s.created_at, s.expires_at,
+       coalesce(s.used_at, s.created_at) AS used_at, s.device, s.network
   FROM {generation}.sessions s
+"""
+GOES_ON = """
+s.ended_at IS NULL AND s.expires_at > now() AND coalesce(s.used_at, s.created_at) > now() - interval '30 minutes'
 """
 LIST = Listing(select=SELECT, position="s.created_position")
 
 
 async def live_sessions_on(page: Page, database: Database, progress: Progress, allowed: Part) -> Sequence[DictRow]:
-    """The sessions on one page that have not expired, of those that are allowed."""
+    """The sessions on one page that go on, of those that are allowed."""
     generation, horizon = progress.generation(PROJECTION), progress.horizon(PROJECTION)
-    live: Part = ("s.expires_at > now()", {})
+    live: Part = (GOES_ON, {})
     return await LIST.rows(database, page, allowed, live, generation=generation, horizon=horizon)

@@ -21,7 +21,14 @@ SESSIONS = Table(
         "methods": "jsonb",
         "created_at": "timestamptz",
         "expires_at": "timestamptz",
+        "used_at": "timestamptz",
+        "device": "text",
+        "network": "text",
+        "ended_at": "timestamptz",
+        "end_reason": "text",
     },
+    personal=("device", "network"),
+    subject="user_id",
 )
 
 EXAMPLE: JsonDict = {
@@ -29,6 +36,9 @@ EXAMPLE: JsonDict = {
     "methods": ["pwd"],
     "created_at": "2026-03-12T09:13:02.500000Z",
     "expires_at": "2026-03-12T21:13:02.500000Z",
+    "used_at": "2026-03-12T09:43:02.500000Z",
+    "device": "Firefox on Linux",
+    "network": "203.0.113.0/24",
     "current": True,
 }
 
@@ -42,6 +52,9 @@ class SessionView(BaseModel):
     methods: Annotated[tuple[str, ...], Field(description="RFC 8176 authentication method references")]
     created_at: datetime
     expires_at: datetime
+    used_at: Annotated[datetime, Field(description="when it last brought a token; half an hour later it is over")]
+    device: Annotated[str | None, Field(description="the kind of program that signed in")]
+    network: Annotated[str | None, Field(description="the network that it signed in from")]
     current: Annotated[bool, Field(description="whether the access token of this request belongs to it")]
 
 
