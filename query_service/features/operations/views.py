@@ -29,12 +29,12 @@ EXAMPLE: JsonDict = {
     "lag": {"positions": 3, "seconds": 0.02},
     "parked": 0,
     "rebuild": {
-        "state": "running",
+        "state": "built",
         "generation": "green",
-        "position": 602,
+        "position": 1204,
         "per_second": 20480.0,
-        "seconds_left": 1.5,
-        "difference": None,
+        "seconds_left": 0.0,
+        "difference": {"rows": 128, "missing": 0, "unexpected": 0, "different": 0},
         "reason": "",
     },
 }
