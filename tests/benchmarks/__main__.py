@@ -2,7 +2,8 @@
 
     python -m tests.benchmarks [--seconds 4] [--rounds 3] [--out docs/results/bench.json]
 
-Figures are medians over interleaved rounds. Ratios mean something, rates are this machine's.
+Figures are medians over interleaved rounds. Ratios mean something, rates are this machine's. On a machine that others
+use too, `chrt -r 1 make bench` (as root) keeps them out for as long as it takes; the report says so.
 """
 
 import argparse
@@ -164,6 +165,7 @@ def _about(url: str) -> dict[str, Any]:
         "commit": commit.strip(),
         "machine": {"cpus": os.cpu_count(), "architecture": platform.machine(), "system": platform.system()},
         "load_at_end": round(os.getloadavg()[0], 2),
+        "real_time_scheduling": os.sched_getscheduler(0) != os.SCHED_OTHER if hasattr(os, "SCHED_OTHER") else False,
         "versions": {"python": platform.python_version(), "postgresql": server}
         | {name: version(name) for name in PACKAGES},
         "settings": {name: value[0] for name, value in settings.items() if value},
