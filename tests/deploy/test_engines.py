@@ -18,7 +18,7 @@ from deploy.local import lodging
 from deploy.local.child import Identity
 from deploy.local.engine import Engine
 from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey, EngineUnavailable
-from tests.support.cluster import engine_folder
+from tests.support.places import open_folder
 from tests.support.processes import identities, interpreter_for, processes_of, start_python, user_id, wait_until
 
 pytestmark = pytest.mark.integration
@@ -36,7 +36,7 @@ time.sleep(600)
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with engine_folder() as path:
+    with open_folder() as path:
         yield path
 
 

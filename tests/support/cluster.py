@@ -3,15 +3,12 @@
 import importlib
 import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import psycopg
 
-from deploy.local import lodging
 from deploy.local.databases import (
     COMMAND,
     QUERY,
@@ -26,6 +23,7 @@ from deploy.local.databases import (
 )
 from deploy.local.engine import Engine
 from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
+from tests.support.places import open_folder
 
 PASSWORD = "for-tests-only"
 ENGINES = "TWINLOG_TEST_ENGINES"
@@ -112,19 +110,6 @@ class Cluster:
 
 
 @contextmanager
-def engine_folder() -> Iterator[Path]:
-    """A folder for engines that an unprivileged user can enter, which pytest's own temporary folders are not."""
-    folder = Path(tempfile.mkdtemp(prefix="twinlog-test-"))
-    folder.chmod(0o711)
-    try:
-        yield folder
-    finally:
-        for engine in folder.iterdir():
-            lodging.remove(engine)
-        folder.rmdir()
-
-
-@contextmanager
 def running_cluster() -> Iterator[Cluster]:
     """The server that tests share; its data need not survive a crash of the machine."""
     with _postgres_container() if _wants_containers() else _embedded(EmbeddedPostgres) as url:
@@ -140,7 +125,7 @@ def running_valkey() -> Iterator[str]:
 
 @contextmanager
 def _embedded(kind: type[Engine]) -> Iterator[str]:
-    with engine_folder() as folder:
+    with open_folder() as folder:
         engine = kind(folder / "engine", durable=False)
         try:
             yield engine.start()

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.local.child import Identity
-from deploy.local.data_folder import DataFolder
+from tests.support.places import open_folder
 from tests.support.processes import ROOT, interpreter_for, start_python
 
 ANY_PORTS = [word for name in ("command", "query", "relay", "projector") for word in (f"--{name}-port", "0")]
@@ -82,12 +81,9 @@ def await_ready(process: "subprocess.Popen[str]") -> Stack:
 
 @contextmanager
 def data_folder() -> Iterator[Path]:
-    """A place for a data folder that an unprivileged user can enter; what a stack keeps there is deleted at the end."""
-    with tempfile.TemporaryDirectory(prefix="twinlog-test-") as name:
-        base = Path(name)
-        base.chmod(0o711)
-        yield base / "data"
-        DataFolder(base / "data").delete()
+    """A data folder that does not exist yet, in a place that an unprivileged user can enter."""
+    with open_folder() as place:
+        yield place / "data"
 
 
 @contextmanager
