@@ -125,6 +125,7 @@ def _route_standard_logging(threshold: int, enrich: Processor, out: LineSink) ->
     for name in FOREIGN_LOGGERS:
         foreign = logging.getLogger(name)
         foreign.handlers[:] = []
+        foreign.setLevel(logging.NOTSET)  # importing one library may have hushed another
         foreign.propagate = True
     for name in TALKATIVE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)

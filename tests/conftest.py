@@ -1,11 +1,14 @@
 """Fixtures every test can ask for: real engines, one set per test process, and databases that are a test's own."""
 
+import functools
+import logging
 import os
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+import structlog
 
 from deploy.local.databases import COMMAND, QUERY, VAULT
 from tests.support.cluster import ENGINES, Cluster, Database, Vault, running_cluster, running_valkey
@@ -20,9 +23,15 @@ REAL_PROCESSES = {"stack"}
 
 
 def pytest_configure() -> None:
-    """No test meets a setting of the shell that it is started from."""
+    """No test meets a setting of the shell that it is started from, nor loggers that remember an earlier test."""
+    structlog.configure = functools.partial(_configured_anew, structlog.configure)
     for name in [name for name in os.environ if name.startswith("TWINLOG_") and name != ENGINES]:
         del os.environ[name]
+
+
+def _configured_anew(configure: Callable[..., None], *arguments: Any, **options: Any) -> None:
+    """In a process that lives for one purpose a logger may keep what it was first used with; here it may not."""
+    configure(*arguments, **{**options, "cache_logger_on_first_use": False})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         level = "e2e" if fixtures & REAL_PROCESSES else "integration" if fixtures & REAL_ENGINES else "unit"
         item.add_marker(level)
+
+
+@pytest.fixture(autouse=True)
+def logs_of_its_own() -> Iterator[None]:
+    """However a test configures logging, the next one does not inherit it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
