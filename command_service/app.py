@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from command_service.bootstrap import Services
 from command_service.features import FEATURES
-from command_service.infrastructure import feed, keys
+from command_service.infrastructure import feed, keys, server_metadata
 from shared_kernel.web.application import create_application
 
 DESCRIPTION = (
@@ -24,7 +24,7 @@ def create_app(services: Services) -> FastAPI:
         description=DESCRIPTION,
         features=FEATURES,
         services=services,
-        routers=(keys.router, feed.router),
+        routers=(keys.router, server_metadata.router, feed.router),
         lifespan=_lifespan,
     )
 

@@ -6,7 +6,7 @@ Tests boot through here too; the relay has a root of its own beside its loop.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -118,16 +118,54 @@ def bootstrap(
     """Wire the command service; nothing is connected before `running`. Raises StartupRefused."""
     clock = clock or SystemClock()
     log = log or PostgresEventStore(settings.command_database_url, topics=registry().by_topic.keys())
-    policies = policies or _shipped_policies()
-    passwords = passwords or Passwords()
+    policies, passwords = policies or _shipped_policies(), passwords or Passwords()
     vault_pool = _vault_pool(settings)
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
     signer = TokenSigner(signing_key(settings.token_key_file))
-    access = AccessHandlers(execution)
-    secret = secret_bytes(settings.command_secret)
-    accounts = AccountHandlers(execution, passwords, secret)
     denials = Denials(settings.command_database_url, log)
+    identity = _identity(secret_bytes(settings.command_secret), execution, passwords, signer, denials)
+    return Services(
+        settings=settings,
+        metrics=_measured(metrics or Metrics(SERVICE), log),
+        log=log,
+        vault_pool=vault_pool,
+        vault=vault,
+        passwords=passwords,
+        signer=signer,
+        denials=denials,
+        gate=CommandGate(TokenVerifier(signer.keys), policies, denials.known, clock),
+        feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
+        accounts=identity.accounts,
+        sessions=identity.sessions,
+        totp=identity.totp,
+        tokens=identity.tokens,
+        access=identity.access,
+        resources=ResourceHandlers(execution),
+        operations=OperationHandlers(execution),
+    )
+
+
+def _measured(metrics: Metrics, log: PostgresEventStore) -> Metrics:
+    measure(metrics, log)
+    return metrics
+
+
+class Identity(NamedTuple):
+    """The features that say who somebody is; each is asked for by another."""
+
+    accounts: AccountHandlers
+    access: AccessHandlers
+    sessions: SessionHandlers
+    totp: TotpHandlers
+    tokens: TokenHandlers
+
+
+def _identity(
+    secret: bytes, execution: Execution, passwords: Passwords, signer: TokenSigner, denials: Denials
+) -> Identity:
+    access = AccessHandlers(execution)
+    accounts = AccountHandlers(execution, passwords, secret)
     sessions = SessionHandlers(execution, denials)
     totp = TotpHandlers(execution, accounts, sessions)
     tokens = TokenHandlers(
@@ -139,27 +177,7 @@ def bootstrap(
         signer=signer,
         refresh_tokens=RefreshTokens(secret),
     )
-    metrics = metrics or Metrics(SERVICE)
-    measure(metrics, log)
-    return Services(
-        settings=settings,
-        metrics=metrics,
-        log=log,
-        vault_pool=vault_pool,
-        vault=vault,
-        passwords=passwords,
-        signer=signer,
-        denials=denials,
-        gate=CommandGate(TokenVerifier(signer.keys), policies, denials.known, clock),
-        feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
-        accounts=accounts,
-        sessions=sessions,
-        totp=totp,
-        tokens=tokens,
-        access=access,
-        resources=ResourceHandlers(execution),
-        operations=OperationHandlers(execution),
-    )
+    return Identity(accounts, access, sessions, totp, tokens)
 
 
 def _execution(

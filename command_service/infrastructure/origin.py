@@ -1,6 +1,7 @@
 """Where a request came from, as coarse as a person needs it to recognise their own devices."""
 
 import re
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 _SYSTEMS = (
@@ -20,12 +21,15 @@ KEPT_BITS = {4: 24, 6: 48}
 def device_of(user_agent: str | None) -> str | None:
     """`Firefox on Linux`, or the program's own name; never a version, which would make a person recognisable."""
     given = user_agent or ""
-    browser = next((name for mark, name in _BROWSERS if mark in given), None)
+    browser, system = _first(_BROWSERS, given), _first(_SYSTEMS, given)
     if browser is None:
         product = _PRODUCT.match(given)
         return product[0] if product else None
-    system = next((name for mark, name in _SYSTEMS if mark in given), None)
     return f"{browser} on {system}" if system else browser
+
+
+def _first(marks: Sequence[tuple[str, str]], text: str) -> str | None:
+    return next((name for mark, name in marks if mark in text), None)
 
 
 def network_of(address: str | None) -> str | None:

@@ -24,6 +24,7 @@ from shared_kernel.errors import ServiceUnavailable
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.sessions import SessionEnded
 from shared_kernel.messaging.feed import PAGE_LIMIT
+from shared_kernel.messaging.mark import Mark
 from shared_kernel.observability import get_logger
 
 PROJECTION = "sessions"
@@ -66,11 +67,16 @@ class Marks:
                 self._waiting.append((self._looked_at, mark.head))
             self._at = mark.at
         self._looked_at = now
-        if mark is not None and not progress.of(PROJECTION).parked and progress.checkpoint_epoch in {0, mark.epoch}:
+        if mark is not None and _counts(progress, mark):
             horizon = progress.horizon(PROJECTION)
             while self._waiting and self._waiting[0][1] <= horizon:
                 self._complete_at, _ = self._waiting.popleft()
         return self._complete_at
+
+
+def _counts(progress: Progress, mark: Mark) -> bool:
+    """Whether checkpoints mean what they say: none of the events is parked, and they are of the mark's own log."""
+    return not progress.of(PROJECTION).parked and progress.checkpoint_epoch in {0, mark.epoch}
 
 
 class Denials:
