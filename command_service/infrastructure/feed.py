@@ -58,17 +58,22 @@ async def feed(
     after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     partition: Annotated[int | None, Query(ge=0, le=1023)] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE,
+    category: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$")] = None,
 ) -> Response:
     """The events after a position, for the query service; headers say epoch, head and number of partitions."""
     services: Services = request.app.state.services
     epoch, head = await services.log.head()  # before the rows, so that the rows reach at least as far
     partitions = (await services.log.installation()).partitions
-    rows = await _rows(services.log, after, partition, limit)
+    rows = await _rows(services.log, after, partition, limit, category)
     headers = {EPOCH_HEADER: str(epoch), HEAD_HEADER: str(head), PARTITIONS_HEADER: str(partitions)}
     return StreamingResponse(_chunks(rows), 200, headers, MEDIA_TYPE)
 
 
-async def _rows(log: PostgresEventStore, after: int, partition: int | None, limit: int) -> Sequence[StoredRow]:
+async def _rows(
+    log: PostgresEventStore, after: int, partition: int | None, limit: int, category: str | None
+) -> Sequence[StoredRow]:
+    if category is not None:
+        return await log.read_category(after, category, limit)
     if partition is not None:
         return (await log.read_partition(after, partition, limit)).rows
     return [row async for batch in log.read_log(after, limit) for row in batch]

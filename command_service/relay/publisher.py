@@ -1,14 +1,18 @@
 """The Redis side of the relay: what is there, what is added, and the mark."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import hiredis
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from command_service.relay.refusals import ForeignEntry
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.message import Message, encode
+from shared_kernel.messaging.operations import KEPT, OPERATIONS_KEY, OPERATIONS_PREFIX
 from shared_kernel.messaging.partition import partition_of, stream_key
 
 LEAF_FIELD = b"ce_leafhash"
@@ -60,6 +64,17 @@ class Publisher:
 
     async def announce(self, mark: Mark) -> None:
         await self._client.set(MARK_KEY, mark.encode())
+
+    async def tell_operators_wishes(self, messages: Sequence[Message]) -> None:
+        """Add those of the messages that are requests of operators to the stream that is read without any batch.
+
+        One that Redis has already is refused, and whatever is missing there, the projector reads from the feed.
+        """
+        for message in messages:
+            if message.row.stream.startswith(OPERATIONS_PREFIX):
+                fields: dict[Any, Any] = dict(encode(message))
+                with suppress(ResponseError):
+                    await self._client.xadd(OPERATIONS_KEY, fields, id=message.entry_id, maxlen=KEPT)
 
     def _xadd(self, message: Message, partitions: int) -> bytes:
         key = stream_key(partition_of(message.row.slot, partitions))

@@ -36,6 +36,7 @@ class Publishing:
         sound = _sound(rows, self.done.position)
         messages, done = self._chain(sound)
         await self._publisher.publish(messages, self._mark(done))
+        await self._publisher.tell_operators_wishes(messages)
         self.done = done
         self._marked_at = time.monotonic()
         return len(sound)

@@ -55,7 +55,7 @@ async def equipped(settings: Settings, *, projections: Sequence[Projection] = PR
     async with AsyncExitStack() as stack:
         await require_database(settings.query_database_url, schema.check)
         await require_database(settings.vault_database_url, _any_schema)
-        pool = await stack.enter_async_context(_pool(settings.query_database_url, 4, QUERY_OPTIONS))
+        pool = await stack.enter_async_context(_pool(settings.query_database_url, 8, QUERY_OPTIONS))
         vault = await stack.enter_async_context(_pool(settings.vault_database_url, 2, "-c statement_timeout=10s"))
         keys = KeyVault(vault, Kek.parse(settings.kek.get_secret_value()))
         await keys.check()

@@ -24,6 +24,9 @@ _LAGGING = sql.SQL("""
       JOIN public.checkpoints AS gate
         ON gate.projection = %s AND gate.generation = %s AND gate.partition = c.partition
      WHERE c.partition = ANY(%s) AND c.projection = ANY(%s) AND c.position < gate.position
+       AND NOT EXISTS (SELECT 1 FROM public.rebuilds AS r
+                        WHERE r.projection = c.projection AND r.generation = c.generation
+                          AND r.state IN ('running', 'paused'))
      ORDER BY c.projection, c.generation, c.partition
 """)
 

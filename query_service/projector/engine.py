@@ -4,7 +4,7 @@ Whatever crashes, an event has its effect exactly once, because effect and check
 checkpoint is compared, under lock, with the position that the batch was read from.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from query_service.projector.folding import Parked, Pass, steps_of
 from query_service.projector.rows import TableRows
 from query_service.projector.trouble import unwritable
 from query_service.projector.work import BrokenProjection, Work
+from shared_kernel.events.envelope import StoredRow
 
 Connection = AsyncConnection[Any]
 Enter = Callable[[], Awaitable[Members]]
@@ -58,6 +59,19 @@ class Engine:
         return await self._transact(
             connection, [events], lambda: checkpoints.enter_alone(connection, units, partition, after)
         )
+
+    async def fold_again(self, connection: Connection, unit: Unit, rows: Sequence[StoredRow], partition: int) -> Pass:
+        """Fold events of one stream that were set aside, in the transaction of the caller, one by one in order.
+
+        Raises NotTheLog, BrokenProjection, ServiceUnavailable when the vault is away, and psycopg.Error.
+        """
+        events = Slice(partition, rows[0].position - 1, 0, rows)
+        require_sound(events, self._partitions)
+        projection = self._projections[unit.projection]
+        steps = steps_of(projection, await self._decoder.decode([events]))
+        work = Work(unit, TableRows(projection.table, unit.generation), steps, Pass(projection))
+        await work.fold_one_by_one(connection)
+        return work.folding
 
     async def _transact(self, connection: Connection, slices: Sequence[Slice], enter: Enter) -> Applied:
         for events in slices:
@@ -99,10 +113,12 @@ async def _fold_all(connection: Connection, works: Sequence[Work]) -> None:
         return
     async with connection.pipeline():
         blocked = await _ask_blocked(connection, works)
+        skipped = await _ask_skipped(connection, works)
         loading = [await work.ask(connection) for work in works]
     parked = parking.blocked_by_unit(await blocked.fetchall())
+    skip = parking.skipped_by_projection(await skipped.fetchall())
     for work, rows in zip(works, loading, strict=True):
-        work.folding.begin(await work.loaded(rows), parked.get(work.unit, ()))
+        work.folding.begin(await work.loaded(rows), parked.get(work.unit, ()), skip.get(work.unit.projection, ()))
         work.folding.run(work.steps)
     async with connection.pipeline():
         for work in works:
@@ -113,8 +129,9 @@ async def _fold_one_by_one(connection: Connection, works: Sequence[Work]) -> Non
     if not works:
         return
     parked = parking.blocked_by_unit(await (await _ask_blocked(connection, works)).fetchall())
+    skip = parking.skipped_by_projection(await (await _ask_skipped(connection, works)).fetchall())
     for work in works:
-        work.folding.begin({}, parked.get(work.unit, ()))
+        work.folding.begin({}, parked.get(work.unit, ()), skip.get(work.unit.projection, ()))
         await work.fold_one_by_one(connection)
 
 
@@ -122,23 +139,34 @@ async def _ask_blocked(connection: Connection, works: Sequence[Work]) -> psycopg
     return await parking.ask_blocked(connection, {step.stream for work in works for step in work.steps})
 
 
+async def _ask_skipped(connection: Connection, works: Sequence[Work]) -> psycopg.AsyncCursor[Any]:
+    return await parking.ask_skipped(connection, {step.arrival.row.position for work in works for step in work.steps})
+
+
 async def _finish(connection: Connection, slices: Sequence[Slice], members: Members, works: Sequence[Work]) -> Applied:
     parked = [(work.unit, event) for work in works for event in work.folding.parked]
     if parked:
         await parking.park(connection, parked)
-    await checkpoints.advance(connection, _advances(slices, members, parked))
+    await checkpoints.advance(connection, _advances(slices, members, _aside(works)))
     await connection.execute(_NOTIFY, (CHANNEL,))
     return Applied(members, parked)
 
 
-def _advances(slices: Sequence[Slice], members: Members, parked: Sequence[tuple[Unit, Parked]]) -> Sequence[Advance]:
-    """Every member moves to the end of its slices; what it parked is not in its sum of handled events."""
+def _aside(works: Sequence[Work]) -> Mapping[tuple[Unit, int], int]:
+    """The sum of what each unit parked or skipped, by partition."""
+    aside: dict[tuple[Unit, int], int] = {}
+    for work in works:
+        left_out = [(event.partition, event.row) for event in work.folding.parked]
+        left_out += [(step.arrival.partition, step.arrival.row) for step in work.folding.skipped]
+        for partition, row in left_out:
+            aside[work.unit, partition] = aside.get((work.unit, partition), 0) + digest(row)
+    return aside
+
+
+def _advances(slices: Sequence[Slice], members: Members, aside: Mapping[tuple[Unit, int], int]) -> Sequence[Advance]:
+    """Every member moves to the end of its slices; what it left aside is not in its sum of handled events."""
     ends = {events.partition: events.upto for events in slices}
     arrived = {events.partition: sum(map(digest, events.rows)) for events in slices}
-    aside: dict[tuple[Unit, int], int] = {}
-    for unit, event in parked:
-        key = (unit, event.partition)
-        aside[key] = aside.get(key, 0) + digest(event.row)
     return [
         Advance(unit, partition, ends[partition], arrived[partition] - aside.get((unit, partition), 0))
         for unit, partitions in members.items()

@@ -74,13 +74,16 @@ class Pass:
         self._columns = projection.table.columns.keys()
         self._blocked: set[Stream] = set()
         self._changed: set[Key] = set()
+        self._skip: frozenset[int] = frozenset()
         self.rows: dict[Key, Row | None] = {}
         self.parked: list[Parked] = []
+        self.skipped: list[Step] = []
 
-    def begin(self, rows: Mapping[Key, Row], blocked: Iterable[Stream]) -> None:
-        """Start from these rows; streams in `blocked` are parked already."""
+    def begin(self, rows: Mapping[Key, Row], blocked: Iterable[Stream], skip: Iterable[int] = ()) -> None:
+        """Start from these rows; streams in `blocked` are parked already, events at positions in `skip` left out."""
         self.rows = dict(rows)
         self._blocked = set(blocked)
+        self._skip = frozenset(skip)
 
     def run(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -88,7 +91,9 @@ class Pass:
 
     def advance(self, step: Step) -> None:
         """Handle one event, or set it aside."""
-        if step.stream in self._blocked:
+        if step.arrival.row.position in self._skip:
+            self.skipped.append(step)
+        elif step.stream in self._blocked:
             self._set_aside(step, Trouble.behind())
         elif step.fold is None:
             self.park(step, step.trouble or Trouble.behind())

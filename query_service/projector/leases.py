@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, sql
 MEMBERSHIP = 0x7477_0001
 PARTITION = 0x7477_0002
 CATCHING_UP = 0x7477_0003
+OPERATING = 0x7477_0004
 """First halves of advisory lock keys ("tw" and a serial number); the second half is the number in question."""
 
 MOST_MEMBERS = 256

@@ -16,6 +16,9 @@ _BLOCKED = sql.SQL("""
       FROM public.parked_events
       JOIN unnest(%s::text[], %s::text[]) AS batch (tenant, stream) USING (tenant, stream)
 """)
+_SKIPPED = sql.SQL("""
+    SELECT projection, position FROM public.skipped_events WHERE position BETWEEN %s AND %s
+""")
 _PARK = sql.SQL("""
     INSERT INTO public.parked_events
            (projection, generation, partition, tenant, stream, version, position, topic, reason, fingerprint)
@@ -56,6 +59,19 @@ async def ask_blocked(connection: AsyncConnection[Any], streams: Iterable[Stream
     """A cursor that will hold which of these streams are parked, and for whom."""
     tenants, names = zip(*streams, strict=True)
     return await connection.execute(_BLOCKED, (list(tenants), list(names)))
+
+
+async def ask_skipped(connection: AsyncConnection[Any], positions: Iterable[int]) -> AsyncCursor[Any]:
+    """A cursor that will hold which of these events which projection is to do without."""
+    known = sorted(positions)
+    return await connection.execute(_SKIPPED, (known[0], known[-1]))
+
+
+def skipped_by_projection(rows: Iterable[tuple[str, int]]) -> Mapping[str, set[int]]:
+    skipped: dict[str, set[int]] = {}
+    for projection, position in rows:
+        skipped.setdefault(projection, set()).add(position)
+    return skipped
 
 
 def blocked_by_unit(rows: Iterable[tuple[str, str, str, str]]) -> Mapping[Unit, set[Stream]]:

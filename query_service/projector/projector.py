@@ -1,5 +1,6 @@
 """The projector of one process: connects, takes its share of partitions, works, and starts again after trouble."""
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -8,6 +9,7 @@ from redis.exceptions import RedisError
 
 from query_service.infrastructure.feed import FeedUnavailable
 from query_service.projector import generations, leases
+from query_service.projector.control import Control
 from query_service.projector.decoding import Decoder, Keys
 from query_service.projector.engine import Engine
 from query_service.projector.leases import Leases
@@ -28,6 +30,15 @@ class Projector:
         self._decoder = decoder_of(tools, registry, keys)
 
     async def run(self) -> None:
+        """Batches, and beside them the loop that listens to operators."""
+        control = asyncio.create_task(Control(self._tools, self._decoder, self._database_url).run())
+        try:
+            await self._project()
+        finally:
+            control.cancel()
+            await asyncio.gather(control, return_exceptions=True)
+
+    async def _project(self) -> None:
         """PostgreSQL, Redis, vault and feed may go and come back: each time we go on from the checkpoints."""
         backoff = Backoff(self._tools.stop)
         while not self._tools.stop.is_set():

@@ -64,7 +64,7 @@ async def rebuild(
         for shadow in shadows:
             if not await claims.enter_async_context(claimed(connection, shadow)):
                 raise RebuildUnderWay(f"Somebody else is building {shadow} just now.")
-        await _begin(connection, chosen, epoch, partitions)
+        await begin(connection, chosen, epoch, partitions)
         catching_up = CatchingUp(engine, tools.feed, progress)
         events = [await catching_up.run(connection, shadows, partition) for partition in range(partitions)]
         return Rebuilt(shadows, sum(events))
@@ -77,7 +77,15 @@ async def _chosen(connection: Connection, projections: Sequence[Projection]) -> 
     return [(known[projection.name], projection) for projection in projections]
 
 
-async def _begin(
+async def forget(connection: Connection, shadow: Unit, projection: Projection) -> None:
+    """Empty a shadow and take it out of the live batches, in the transaction of the caller, which holds the gates."""
+    named = (shadow.projection, shadow.generation)
+    await connection.execute(_FORGET_CHECKPOINTS, named)
+    await connection.execute(_FORGET_PARKED, named)
+    await connection.execute(_EMPTY.format(sql.Identifier(shadow.generation, projection.table.name)))
+
+
+async def begin(
     connection: Connection, chosen: Sequence[tuple[Registered, Projection]], epoch: int, partitions: int
 ) -> None:
     """While no batch is under way: a shadow that was kept level leaves the live batches and starts from zero."""
@@ -85,9 +93,6 @@ async def _begin(
         await checkpoints.lock_gates(connection, range(partitions))
         for registered, projection in chosen:
             shadow = registered.shadow
-            named = (shadow.projection, shadow.generation)
-            await connection.execute(_FORGET_CHECKPOINTS, named)
-            await connection.execute(_FORGET_PARKED, named)
-            await connection.execute(_EMPTY.format(sql.Identifier(shadow.generation, projection.table.name)))
-            await connection.execute(_START, (*named, epoch, partitions))
+            await forget(connection, shadow, projection)
+            await connection.execute(_START, (shadow.projection, shadow.generation, epoch, partitions))
             await connection.execute(_BEGUN, (projection.version, projection.name))

@@ -11,7 +11,7 @@ from shared_kernel.clock import Clock, microseconds
 from shared_kernel.messaging.mark import Mark
 from shared_kernel.observability import Metrics, get_logger
 
-CHECKS = ("database", "redis", "vault", "feed", "mark", "partitions", "projections", "parked")
+CHECKS = ("database", "redis", "vault", "feed", "mark", "partitions", "projections", "parked", "operations")
 SILENT_AFTER = 10.0
 """Seconds without a new mark after which the relay is taken for stopped."""
 

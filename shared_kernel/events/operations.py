@@ -8,7 +8,6 @@ from typing import ClassVar
 from shared_kernel.events.contract import Event
 
 CATEGORY = "operations"
-STREAM_PREFIX = f"{CATEGORY}-"
 """How the streams of these events begin."""
 
 

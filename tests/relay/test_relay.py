@@ -14,6 +14,7 @@ from command_service.relay.status import Status
 from shared_kernel.clock import SystemClock
 from shared_kernel.events.leaf import leaf_of
 from shared_kernel.messaging.mark import MARK_KEY, Mark
+from shared_kernel.messaging.operations import OPERATIONS_KEY
 from shared_kernel.messaging.partition import partition_of, stream_key
 from tests.support.read_side import eventually
 from tests.support.write_side import PARTITIONS, WriteSide
@@ -270,3 +271,11 @@ async def test_positions_in_a_partition_rise(side: WriteSide) -> None:
         entries: Any = await side.redis.xrange(stream_key(partition))
         ids = [int(entry_id.split(b"-")[1]) for entry_id, _ in entries]
         assert all(earlier < later for earlier, later in itertools.pairwise(ids))
+
+
+async def test_operators_requests_travel_on_a_stream_of_their_own_too(side: WriteSide) -> None:
+    async with side.relay():
+        await side.append("things-1", "operations-resources", "things-2")
+        await eventually(lambda: side.published_upto(3), "all is published")
+    entries: Any = await side.redis.xrange(OPERATIONS_KEY)
+    assert [entry_id for entry_id, _ in entries] == [b"1-2"]

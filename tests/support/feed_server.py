@@ -35,10 +35,13 @@ class FeedServer:
             return Response(status_code=503 if self.away else 401)
         after, limit = int(request.query_params["after"]), int(request.query_params["limit"])
         partition = request.query_params.get("partition")
+        category = request.query_params.get("category")
         rows = [
             row
             for row in self.history.rows
-            if row.position > after and (partition is None or self.history.partition(row) == int(partition))
+            if row.position > after
+            and (partition is None or self.history.partition(row) == int(partition))
+            and (category is None or row.stream.startswith(f"{category}-"))
         ][:limit]
         headers = {
             EPOCH_HEADER: str(self.history.epoch),

@@ -25,6 +25,7 @@ from query_service.projector.status import Status
 from shared_kernel.clock import SystemClock
 from shared_kernel.messaging.mark import MARK_KEY
 from shared_kernel.messaging.message import encode
+from shared_kernel.messaging.operations import OPERATIONS_KEY, OPERATIONS_PREFIX
 from shared_kernel.messaging.partition import stream_key
 from shared_kernel.observability import Metrics
 from shared_kernel.privacy.kek import Kek
@@ -82,6 +83,8 @@ class ReadSide:
                 key = stream_key(self.history.partition(message.row))
                 fields: dict[Any, Any] = dict(encode(message))
                 pipeline.xadd(key, fields, id=message.entry_id)
+                if message.row.stream.startswith(OPERATIONS_PREFIX):
+                    pipeline.xadd(OPERATIONS_KEY, fields, id=message.entry_id)
             pipeline.set(MARK_KEY, self.history.mark().encode())
             await pipeline.execute()
 

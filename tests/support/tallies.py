@@ -7,9 +7,10 @@ import psycopg
 from psycopg import sql
 
 from query_service.infrastructure.projection import Key, Projection, Row, Table, existing
+from shared_kernel.events import operations
 from shared_kernel.events.contract import Event, Personal
 from shared_kernel.events.envelope import Recorded
-from shared_kernel.events.registry import Registry
+from shared_kernel.events.registry import Registry, events_of
 
 
 class TallyOpened(Event):
@@ -65,7 +66,7 @@ TALLIES = Table(
         "version": "bigint",
     },
 )
-REGISTRY = Registry((TallyOpened, TallyRaised, TallyNoted, TallyClosed, TallySigned))
+REGISTRY = Registry((TallyOpened, TallyRaised, TallyNoted, TallyClosed, TallySigned, *events_of(operations)))
 
 
 def key_of(recorded: Recorded[Any]) -> Key:

@@ -30,6 +30,11 @@ SELECT {columns} FROM {schema}.events WHERE tenant = %s AND stream = %s AND vers
 
 _LOG = "SELECT {columns} FROM {schema}.events WHERE position > %s ORDER BY position LIMIT %s"
 
+_CATEGORY = """
+SELECT {columns} FROM {schema}.events
+WHERE position > %s AND position <= %s AND starts_with(stream, %s) ORDER BY position LIMIT %s
+"""
+
 _PARTITION = """
 SELECT {columns} FROM {schema}.events
 WHERE position > %s AND position <= %s AND slot %% %s = %s ORDER BY position LIMIT %s
@@ -105,6 +110,11 @@ class Reads:
             yield rows
             after = rows[-1].position
             left = None if left is None else left - len(rows)
+
+    async def category(self, after: int, category: str, limit: int) -> list[StoredRow]:
+        """Rows of the streams of one category; a look at everything after the position, so ask from where you are."""
+        _, head = await self.head()
+        return await self._fetch(StoredRow, _CATEGORY, (after, head, f"{category}-", limit))
 
     async def partition(self, after: int, partition: int, limit: int) -> PartitionPage:
         partitions = (await self.installation()).partitions

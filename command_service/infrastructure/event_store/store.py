@@ -108,6 +108,10 @@ class PostgresEventStore:
     def read_log(self, after: int, limit: int | None = None) -> AsyncIterator[Sequence[StoredRow]]:
         return self._reads.log(after, limit)
 
+    async def read_category(self, after: int, category: str, limit: int) -> Sequence[StoredRow]:
+        """Up to `limit` rows of the streams `<category>-...` after a position."""
+        return await self._reads.category(after, category, limit)
+
     async def read_partition(self, after: int, partition: int, limit: int) -> PartitionPage:
         """Up to `limit` rows of one partition, and up to where that is everything."""
         return await self._reads.partition(after, partition, limit)

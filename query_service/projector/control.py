@@ -1,0 +1,176 @@
+"""The control loop: hears what operators ask, whatever the batches are doing, and carries it out.
+
+Requests come on a stream of their own in Redis. What that has lost, or cannot tell because Redis is away, comes from
+the feed. One process at a time carries requests out; the others stand by.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from redis.exceptions import RedisError
+
+from query_service.infrastructure.feed import FeedUnavailable
+from query_service.projector import generations, leases, orders
+from query_service.projector.decoding import Decoder
+from query_service.projector.engine import Engine
+from query_service.projector.execution import Execution
+from query_service.projector.orders import Order
+from query_service.projector.parked_retry import retry_due
+from query_service.projector.rebuilding import Rebuilding, Rested
+from query_service.projector.shift import Tools
+from shared_kernel.errors import Refusal, TwinlogError
+from shared_kernel.events.operations import CATEGORY
+from shared_kernel.messaging.backoff import Backoff, pause
+from shared_kernel.messaging.message import decode
+from shared_kernel.messaging.operations import OPERATIONS_KEY
+from shared_kernel.observability import get_logger
+
+TICK = 0.25
+STAND_BY = 1.0
+ASK_FEED_EVERY = 30.0
+ASK_FEED_WITHOUT_REDIS = 2.0
+"""Seconds between two looks at the feed, for requests that Redis has lost or cannot tell."""
+
+
+class Control:
+    """Runs beside the batches until `tools.stop` is set, on connections of its own."""
+
+    def __init__(self, tools: Tools, decoder: Decoder, database_url: str) -> None:
+        self._tools = tools
+        self._decoder = decoder
+        self._database_url = database_url
+        self._projections = {projection.name: projection for projection in tools.projections}
+        self._ask_feed_at = 0.0
+        self._building: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Stores may go and come back."""
+        backoff = Backoff(self._tools.stop)
+        while not self._tools.stop.is_set():
+            try:
+                async with await leases.connect(self._database_url) as session:
+                    await self._stand_by(session)
+                    await self._operate(session)
+                backoff.reset()
+            except (psycopg.Error, TwinlogError, OSError) as error:
+                reason = error.detail if isinstance(error, TwinlogError) else type(error).__name__
+                self._tools.status.report("operations", f"Operators are not heard just now: {reason}")
+                await backoff.pause()
+            finally:
+                await self._rest()
+
+    async def _stand_by(self, session: AsyncConnection[Any]) -> None:
+        """Until this is the process that carries requests out, and the projector has begun its books."""
+        while not self._tools.stop.is_set():
+            self._tools.status.report("operations", "")
+            if await generations.installed(session) and await leases.try_lock(session, leases.OPERATING, 0):
+                return
+            await pause(self._tools.stop, STAND_BY)
+
+    async def _operate(self, session: AsyncConnection[Any]) -> None:
+        _, partitions = await generations.installed(session) or (0, 0)
+        engine = Engine(self._tools.projections, self._decoder, partitions)
+        rebuilding = Rebuilding(self._tools, engine, partitions)
+        execution = Execution(self._tools, engine)
+        while not self._tools.stop.is_set():
+            await self._hear(session, partitions)
+            for order in await orders.waiting(session):
+                await self._carry_out(session, order, execution.of(order))
+            await self._build(rebuilding)
+            await retry_due(self._tools.pool, engine, self._projections)
+            self._tools.status.report("operations", "")
+            await pause(self._tools.stop, TICK)
+
+    async def _carry_out(
+        self, session: AsyncConnection[Any], order: Order, act: Callable[[], Awaitable[str]] | None
+    ) -> None:
+        state, outcome = "refused", "This release does not know this read model or this request."
+        if act is not None:
+            try:
+                state, outcome = "done", await act()
+            except Refusal as refusal:
+                outcome = refusal.detail
+        await orders.settle(session, order, state, outcome)
+        get_logger().info(
+            "operator's request settled",
+            action=order.action,
+            projection=order.projection,
+            position=order.position,
+            state=state,
+            outcome=outcome,
+        )
+
+    async def _hear(self, session: AsyncConnection[Any], partitions: int) -> None:
+        """Raises FeedUnavailable only when nobody else can tell either."""
+        known = await orders.heard(session)
+        if known is None:
+            await self._begin(session, partitions)
+            return
+        try:
+            await self._hear_redis(session, *known)
+        except (RedisError, OSError):
+            self._ask_feed_at = min(self._ask_feed_at, time.monotonic() + ASK_FEED_WITHOUT_REDIS)
+        if time.monotonic() >= self._ask_feed_at:
+            await self._hear_feed(session, *known)
+
+    async def _hear_redis(self, session: AsyncConnection[Any], epoch: int, position: int) -> None:
+        found: Any = await self._tools.redis.xread({OPERATIONS_KEY: f"{epoch}-{position}"}, count=100)
+        for _, entries in found:
+            for _, fields in entries:
+                try:
+                    message = decode(fields)
+                except (KeyError, ValueError):
+                    continue  # not an entry of a relay; whatever it hides, the feed tells
+                if message.epoch == epoch and (order := orders.order_of(message.row, epoch)):
+                    await orders.enter(session, order)
+
+    async def _hear_feed(self, session: AsyncConnection[Any], epoch: int, position: int) -> None:
+        self._ask_feed_at = time.monotonic() + ASK_FEED_EVERY
+        try:
+            facts, rows = await self._tools.feed.category(CATEGORY, position)
+        except FeedUnavailable as unavailable:
+            get_logger().warning("the feed does not tell what operators ask", reason=unavailable.detail)
+            return
+        if facts.epoch == epoch:
+            found = [order for row in rows if (order := orders.order_of(row, epoch))]
+            await orders.add(session, found, epoch, rows[-1].position if rows else facts.head)
+
+    async def _begin(self, session: AsyncConnection[Any], partitions: int) -> None:
+        past: list[Order] = []
+        position = 0
+        while True:
+            facts, rows = await self._tools.feed.category(CATEGORY, position)
+            past += [order for row in rows if (order := orders.order_of(row, facts.epoch))]
+            if not rows:
+                break
+            position = rows[-1].position
+        await orders.begin(session, past, facts.epoch, max(position, facts.head), partitions)
+
+    async def _build(self, rebuilding: Rebuilding) -> None:
+        running = await rebuilding.look()
+        if self._building is not None and not self._building.done():
+            return
+        known = [each for each in running if each.projection in self._projections]
+        if known:
+            self._building = asyncio.create_task(self._work(rebuilding, known, self._projections))
+
+    async def _work(self, rebuilding: Rebuilding, running: Sequence[Any], projections: Mapping[str, Any]) -> None:
+        for rebuild in running:
+            try:
+                await rebuilding.work(rebuild, projections[rebuild.projection])
+            except Rested:
+                continue
+            except Exception as error:  # noqa: BLE001 - a side task: the next tick tries again from the checkpoints
+                reason = f"{type(error).__name__}: {error}"[:300]
+                get_logger().warning("a rebuild was interrupted", projection=rebuild.projection, reason=reason)
+                await pause(self._tools.stop, STAND_BY)
+
+    async def _rest(self) -> None:
+        if self._building is not None:
+            self._building.cancel()
+            await asyncio.gather(self._building, return_exceptions=True)
+            self._building = None

@@ -1,0 +1,250 @@
+"""Operators' requests: heard whatever the batches are doing, carried out once, and their outcome kept."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from query_service.infrastructure.projection import Projection, Row
+from query_service.projector import control as control_module
+from query_service.projector.checkpoints import Unit
+from shared_kernel.events.contract import Event
+from shared_kernel.events.envelope import Recorded
+from shared_kernel.events.operations import (
+    ParkedRetryRequested,
+    ParkedSkipApproved,
+    RebuildCancelled,
+    RebuildPaused,
+    RebuildRequested,
+    RebuildResumed,
+    RollbackRequested,
+    SwitchApproved,
+)
+from shared_kernel.messaging.message import encode
+from shared_kernel.messaging.operations import OPERATIONS_KEY
+from tests.support.read_side import ReadSide, eventually
+from tests.support.tallies import PROJECTION, TallyOpened, TallyRaised, on_raised
+
+NAME = "tallies"
+LIVE, SHADOW = Unit(NAME, "blue"), Unit(NAME, "green")
+
+
+def write(side: ReadSide, count: int, by: int = 1) -> list[UUID]:
+    tallies = [uuid4() for _ in range(count)]
+    for tally in tallies:
+        side.history.append(f"tallies-{tally}", TallyOpened(tally_id=tally), TallyRaised(tally_id=tally, by=by))
+    return tallies
+
+
+async def ask(side: ReadSide, *events: Event) -> None:
+    """What the command service writes and the relay publishes."""
+    before = len(side.history.rows)
+    side.history.append(f"operations-{NAME}", *events)
+    await side.publish(before)
+
+
+async def listening(side: ReadSide) -> None:
+    """The control loop has begun its book, so that whatever follows is news."""
+    await eventually(lambda: side.rows("SELECT position FROM public.orders_heard"), "the book of requests is begun")
+
+
+def settled(side: ReadSide, *expected: tuple[str, str]) -> Callable[[], Awaitable[bool]]:
+    async def look() -> bool:
+        query = "SELECT action, state FROM public.orders WHERE state <> 'waiting' ORDER BY position"
+        return await side.rows(query) == list(expected)
+
+    return look
+
+
+async def rebuild_is(side: ReadSide, state: str) -> None:
+    async def look() -> bool:
+        return await side.rows("SELECT state FROM public.rebuilds") == [(state,)]
+
+    await eventually(look, f"the rebuild is {state}")
+
+
+async def active(side: ReadSide) -> str:
+    [(generation,)] = await side.rows("SELECT active FROM public.projections WHERE name = 'tallies'")
+    return str(generation)
+
+
+async def test_rebuild_waits_for_approval_then_answers_then_goes_back(side: ReadSide) -> None:
+    write(side, 20)
+    await side.publish()
+    async with side.projector():
+        await side.caught_up(LIVE)
+        await listening(side)
+        await ask(side, RebuildRequested(projection=NAME))
+        await rebuild_is(side, "built")
+        assert await side.rows("SELECT difference FROM public.rebuilds") == [
+            ({"rows": 20, "missing": 0, "unexpected": 0, "different": 0},)
+        ]
+        assert await active(side) == "blue"
+        await ask(side, SwitchApproved(projection=NAME))
+        await rebuild_is(side, "switched")
+        assert await active(side) == "green"
+        await ask(side, RollbackRequested(projection=NAME))
+        await eventually(settled(side, ("rebuild", "done"), ("switch", "done"), ("rollback", "done")), "all is done")
+        assert await active(side) == "blue"
+
+
+async def test_rebuild_at_once_needs_no_second_word(side: ReadSide) -> None:
+    write(side, 5)
+    await side.publish()
+    async with side.projector():
+        await side.caught_up(LIVE)
+        await listening(side)
+        await ask(side, RebuildRequested(projection=NAME, at_once=True))
+        await rebuild_is(side, "switched")
+        assert await active(side) == "green"
+
+
+async def test_paused_rebuild_rests_until_it_is_resumed(side: ReadSide) -> None:
+    write(side, 30)
+    await side.publish()
+    async with side.projector():
+        await side.caught_up(LIVE)
+        await listening(side)
+        side.feed_server.away = True  # so that the rebuild cannot be faster than the word that pauses it
+        await ask(side, RebuildRequested(projection=NAME))
+        await ask(side, RebuildPaused(projection=NAME))
+        await rebuild_is(side, "paused")
+        side.feed_server.away = False
+        await asyncio.sleep(2.0)
+        assert sum(await side.positions(SHADOW)) == 0
+        await ask(side, RebuildResumed(projection=NAME))
+        await rebuild_is(side, "built")
+        assert await side.totals("green") == await side.totals("blue")
+
+
+async def test_cancelled_rebuild_leaves_no_trace_and_live_rows_alone(side: ReadSide) -> None:
+    write(side, 5)
+    await side.publish()
+    async with side.projector():
+        await side.caught_up(LIVE)
+        await listening(side)
+        await ask(side, RebuildRequested(projection=NAME))
+        await rebuild_is(side, "built")
+        await ask(side, RebuildCancelled(projection=NAME))
+        await rebuild_is(side, "cancelled")
+    assert (await side.totals("green"), await side.positions(SHADOW)) == ({}, [])
+    assert len(await side.totals("blue")) == 5
+
+
+async def test_stuck_projector_still_hears(side: ReadSide) -> None:
+    write(side, 5)
+    await side.publish()
+    async with side.projector():
+        await side.caught_up(LIVE)
+        await listening(side)
+        side.history.append(f"operations-{NAME}", RollbackRequested(projection=NAME))
+        message = side.history.messages(len(side.history.rows) - 1)[0]
+        fields: dict[Any, Any] = dict(encode(message))
+        await side.redis.xadd(OPERATIONS_KEY, fields, id=message.entry_id)  # in no partition's stream
+        await eventually(settled(side, ("rollback", "refused")), "it was heard")
+    assert await side.rows("SELECT outcome FROM public.orders") == [
+        ("tallies has no generation that was live before.",)
+    ]
+
+
+async def test_what_redis_has_lost_comes_from_the_feed(side: ReadSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control_module, "ASK_FEED_EVERY", 0.5)
+    write(side, 1)
+    await side.publish()
+    async with side.projector():
+        await listening(side)
+        side.history.append(f"operations-{NAME}", RollbackRequested(projection=NAME))
+        await eventually(settled(side, ("rollback", "refused")), "it was read from the feed")
+
+
+async def test_request_is_carried_out_once_by_two_projectors_and_kept_from_those_to_come(side: ReadSide) -> None:
+    write(side, 3)
+    await side.publish()
+    async with side.projector():
+        async with side.projector():
+            await side.caught_up(LIVE)
+            await listening(side)
+            await ask(side, RebuildRequested(projection=NAME, at_once=True))
+            await rebuild_is(side, "switched")
+        await ask(side, RollbackRequested(projection=NAME))
+        await eventually(settled(side, ("rebuild", "done"), ("rollback", "done")), "both are done")
+    async with side.projector():
+        await asyncio.sleep(1.0)
+    assert await active(side) == "blue"
+
+
+async def test_request_of_the_past_is_not_repeated_by_a_new_query_database(side: ReadSide) -> None:
+    (poison,) = write(side, 1, by=-1)
+    skip = ParkedSkipApproved(
+        projection=NAME, of_tenant="default", stream=f"tallies-{poison}", position=2, reason="faulty"
+    )
+    side.history.append(f"operations-{NAME}", RebuildRequested(projection=NAME), skip)
+    async with side.projector():
+        await listening(side)
+        await side.publish()
+        await side.caught_up(LIVE)
+    assert await side.rows("SELECT action, state FROM public.orders ORDER BY position") == [
+        ("rebuild", "done"),
+        ("skip", "done"),
+    ]
+    assert await side.rows("SELECT projection FROM public.rebuilds") == []
+    assert await side.rows("SELECT position FROM public.parked_events") == []
+    assert await side.totals() == {str(poison): 0}
+
+
+async def test_what_was_carried_out_at_the_command_line_is_only_kept(side: ReadSide) -> None:
+    write(side, 1)
+    await side.publish()
+    async with side.projector():
+        await side.caught_up(LIVE)
+        await listening(side)
+        await ask(side, RebuildRequested(projection=NAME, carried_out=True))
+        await eventually(settled(side, ("rebuild", "done")), "it is kept")
+    assert await side.rows("SELECT projection FROM public.rebuilds") == []
+
+
+@pytest.mark.parametrize(
+    "event", [RebuildPaused(projection=NAME), RebuildResumed(projection=NAME), RebuildCancelled(projection=NAME)]
+)
+async def test_what_cannot_be_done_is_refused_with_a_reason(side: ReadSide, event: Event) -> None:
+    write(side, 1)
+    await side.publish()
+    async with side.projector():
+        await listening(side)
+        await ask(side, event, RebuildRequested(projection="nonsense"))
+        await eventually(lambda: side.rows("SELECT 1 FROM public.orders WHERE projection = 'nonsense'"), "heard")
+
+        async def both() -> bool:
+            return await side.rows("SELECT DISTINCT state FROM public.orders") == [("refused",)]
+
+        await eventually(both, "both are refused")
+
+
+def forgiving(row: Row | None, recorded: Recorded[TallyRaised]) -> Row:
+    """The fixed code."""
+    event = recorded.event
+    return on_raised(row, replace(recorded, event=event.model_copy(update={"by": abs(event.by)})))
+
+
+FIXED: Projection = replace(PROJECTION, folds={**PROJECTION.folds, TallyRaised: forgiving})
+
+
+async def test_retry_applies_fixed_code_and_later_events_follow_in_order(side: ReadSide) -> None:
+    (poison,) = write(side, 1, by=-1)
+    side.history.append(f"tallies-{poison}", TallyRaised(tally_id=poison, by=5))
+    await side.publish()
+    async with side.projector():
+        await side.caught_up(LIVE)
+        assert await side.totals() == {str(poison): 0}
+        await listening(side)
+    async with side.projector(FIXED):
+        await ask(side, ParkedRetryRequested(projection=NAME, of_tenant="default", stream=f"tallies-{poison}"))
+        await eventually(lambda: nothing_parked(side), "nothing is parked any more")
+    assert await side.rows("SELECT total, steps FROM blue.tallies") == [(6, [1, 5])]
+
+
+async def nothing_parked(side: ReadSide) -> bool:
+    return not await side.rows("SELECT position FROM public.parked_events")
