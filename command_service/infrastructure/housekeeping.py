@@ -23,22 +23,19 @@ class Answers(Protocol):
 
 @asynccontextmanager
 async def forgetting(answers: Answers, interval: float = INTERVAL) -> AsyncIterator[None]:
-    """Forget old answers every `interval` seconds as long as the context is open; a batch under way is finished."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(_forget_until(stop, answers, interval))
+    """Forget old answers every `interval` seconds as long as the context is open."""
+    task = asyncio.create_task(_forget_for_ever(answers, interval))
     try:
         yield
     finally:
-        stop.set()  # and no cancellation: the driver may turn one in the middle of a query into an error
-        await task
+        await end(task)
 
 
-async def _forget_until(stop: asyncio.Event, answers: Answers, interval: float) -> None:
-    while not stop.is_set():
+async def _forget_for_ever(answers: Answers, interval: float) -> None:
+    while True:
         forgotten = await _forget(answers)
         if forgotten < AT_ONCE:  # else there may be more
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), interval)
+            await asyncio.sleep(interval)
 
 
 async def _forget(answers: Answers) -> int:
