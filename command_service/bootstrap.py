@@ -20,7 +20,7 @@ from command_service.features.resources.handlers import ResourceHandlers
 from command_service.features.sessions.handlers.sessions import SessionHandlers
 from command_service.features.sessions.handlers.tokens import TokenHandlers
 from command_service.features.sessions.handlers.totp import TotpHandlers
-from command_service.infrastructure import schema
+from command_service.infrastructure import schema, vault_schema
 from command_service.infrastructure.call import DEFAULT_TENANT, Call
 from command_service.infrastructure.denials import Denials
 from command_service.infrastructure.event_store.store import PostgresEventStore
@@ -75,7 +75,7 @@ class Services:
     operations: OperationHandlers
 
     async def readiness(self) -> Mapping[str, str]:
-        return await readiness_of(self.log, self.vault)
+        return await readiness_of(self.log, self.vault, self.denials.known)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -86,10 +86,9 @@ class Services:
         async with AsyncExitStack() as stack:
             stack.callback(self.passwords.close)
             await require_database(self.settings.command_database_url, schema.check)
-            await require_database(self.settings.vault_database_url, _no_check)
+            await require_database(self.settings.vault_database_url, vault_schema.check)
             stack.push_async_callback(self.vault_pool.close)
             await self.vault_pool.open(wait=True)
-            await self.vault.check()
             stack.push_async_callback(self.log.close)
             await self.log.open()
             stack.push_async_callback(self.denials.stop)
@@ -210,7 +209,3 @@ def _vault_pool(settings: Settings) -> Pool:
         reconnect_timeout=VAULT_SECONDS,  # else its attempts become rarer and rarer while the vault is away
         open=False,
     )
-
-
-async def _no_check(_: object) -> None:
-    """The vault checks its own schema, through its pool."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Protocol
 
+from shared_kernel.auth.denials import DenialList
 from shared_kernel.errors import TwinlogError
 from shared_kernel.observability import Metrics
 from shared_kernel.privacy.vault import KeyVault
@@ -24,10 +25,10 @@ class Log(Protocol):
     async def head(self) -> tuple[int, int]: ...
 
 
-async def readiness_of(log: Log, vault: KeyVault) -> Mapping[str, str]:
+async def readiness_of(log: Log, vault: KeyVault, denials: DenialList) -> Mapping[str, str]:
     """What the service needs and why it cannot be used, empty where it can. Commands go on without Redis."""
     database, keys = await asyncio.gather(_why_not(log.head()), _why_not(vault.check()))
-    return {"database": database, "vault": keys}
+    return {"database": database, "vault": keys, "denials": denials.trouble}
 
 
 async def _why_not(sign_of_life: Awaitable[object]) -> str:
