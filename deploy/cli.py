@@ -11,6 +11,7 @@ import typer
 
 from command_service.cli import app as command_app
 from deploy.demo.command import demo
+from deploy.doctor.command import doctor
 from deploy.local import commands
 from query_service.cli import app as query_app
 
@@ -25,7 +26,7 @@ def application() -> typer.Typer:
         help="Run the pair on this machine, and look after it.",
         pretty_exceptions_show_locals=False,
     )
-    for command in (commands.up, commands.down, demo, commands.migrate):
+    for command in (commands.up, commands.down, demo, doctor, commands.migrate):
         root.command()(command)
     for service, app in SERVICES:
         root.add_typer(reaching(app, service))

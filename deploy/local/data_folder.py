@@ -86,6 +86,13 @@ class DataFolder:
                 return
         write_whole(self._pids, content, mode=0o644)
 
+    def pids(self) -> dict[str, int]:
+        """The process ids by name as they were last written; empty when nothing runs here."""
+        with suppress(FileNotFoundError):
+            found: dict[str, int] = json.loads(self._pids.read_text())
+            return found
+        return {}
+
     def endpoints(self) -> Endpoints | None:
         """The addresses of the stack at work here; None when none is ready."""
         pid = self.holder()

@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -109,6 +109,36 @@ def of_secrets(service: str) -> Variables | None:
         return None
     folder = Path(base) / service
     return {"SECRETS_DIR": str(folder), "TOKEN_KEY_FILE": str(folder / TOKEN_KEY)}
+
+
+def of_files(folder: Path) -> Variables:
+    """The settings that a folder of secret files holds, named without their prefix. Raises OSError."""
+    prefix = PREFIX.lower()
+    files = [file for file in folder.iterdir() if file.name.startswith(prefix)]
+    return {file.name.removeprefix(prefix).upper(): file.read_text() for file in files}
+
+
+def with_given(found: Environments, given: Variables) -> Environments:
+    """What was found, except where a person has said otherwise."""
+    owner = found.owner | {name: given[name] for name in OWNER_URLS if name in given}
+    return Environments(_allowed("command", found.command | given), _allowed("query", found.query | given), owner)
+
+
+@contextmanager
+def as_of(variables: Variables) -> Iterator[None]:
+    """For a moment, have these settings and no others; nothing else may run in this process meanwhile."""
+    mine = {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}
+    _set(mine, {f"{PREFIX}{name}": value for name, value in variables.items()})
+    try:
+        yield
+    finally:
+        _set({name for name in os.environ if name.startswith(PREFIX)}, mine)
+
+
+def _set(gone: Iterable[str], wanted: Mapping[str, str]) -> None:
+    for name in gone:
+        os.environ.pop(name, None)
+    os.environ.update(wanted)
 
 
 def adopt(variables: Variables) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 LOOPBACK = "127.0.0.1"
 LAST_PORT = 65_535
+WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 
 
 def is_free(host: str, port: int) -> bool:

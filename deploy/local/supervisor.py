@@ -33,7 +33,6 @@ MODULES = {
 
 ATTEMPTS = 3
 LOOK_EVERY = 0.2
-WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound
 
 Announce = Callable[[str], None]
 
@@ -129,7 +128,7 @@ class Supervisor:
         return places | {"HOST": self._host, "COMMAND_URL": self._url(chosen["command"])}
 
     def _url(self, port: int) -> str:
-        host = ports.LOOPBACK if self._host in WILDCARDS else self._host
+        host = ports.LOOPBACK if self._host in ports.WILDCARDS else self._host
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def _start_processes(self, variables: Environments, chosen: Mapping[str, int]) -> Endpoints:

@@ -49,6 +49,14 @@ def test_a_container_has_no_more_rights_than_it_needs(stack: Containers, service
     assert refused.returncode != 0
 
 
+def test_the_doctor_finds_nothing_wrong_in_containers(stack: Containers) -> None:
+    found = json.loads(stack.twinlog("doctor", "--json").strip().splitlines()[-1])
+    assert found["ok"]
+    assert {check["name"]: check["state"] for check in found["checks"] if check["state"] != "fine"} == {
+        "disk": "skipped"
+    }
+
+
 def test_no_secret_stands_in_an_environment(stack: Containers) -> None:
     for service in (*OURS, "postgres", "redis"):
         names = [line.partition("=")[0] for line in stack.inspect(service)["Config"]["Env"]]
