@@ -1,6 +1,6 @@
 """The log over HTTP, for whatever the stream cannot serve: a hole, a wiped Redis, a read model built from zero."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from shared_kernel.messaging.feed import (
     decode,
 )
 
+OPERATIONS_PATH = "/v1/operations"
 STRETCH_BYTES = 16 * 1024 * 1024
 TIMEOUT = httpx2.Timeout(10.0, pool=None)
 
@@ -77,6 +78,15 @@ class Feed:
         async with self._open({"after": after, "limit": PAGE_LIMIT, "category": name}) as response:
             rows = [_row(line) async for line in _lines(response)]
             return _facts(response), rows
+
+    async def record(self, order: Mapping[str, Any]) -> None:
+        """Have the command service write down what an operator asks or has done."""
+        try:
+            response = await self._client.post(OPERATIONS_PATH, json=dict(order))
+        except httpx2.HTTPError as error:
+            raise FeedUnavailable(f"The command service does not answer ({type(error).__name__}).") from error
+        if response.status_code != httpx2.codes.OK:
+            raise FeedUnavailable(f"The command service does not write it down: it answers {response.status_code}.")
 
     async def read(
         self, partition: int, after: int, upto: int, size: int, page: int = PAGE_LIMIT

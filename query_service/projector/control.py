@@ -140,15 +140,19 @@ class Control:
             await orders.add(session, found, epoch, rows[-1].position if rows else facts.head)
 
     async def _begin(self, session: AsyncConnection[Any], partitions: int) -> None:
+        """Requests that are older than this query database are history, those that came since are to be done."""
+        began = await orders.began_at(session)
         past: list[Order] = []
         position = 0
         while True:
             facts, rows = await self._tools.feed.category(CATEGORY, position)
-            past += [order for row in rows if (order := orders.order_of(row, facts.epoch))]
-            if not rows:
+            old = [row for row in rows if row.recorded_at < began]
+            past += [order for row in old if (order := orders.order_of(row, facts.epoch))]
+            if len(old) < len(rows) or not rows:
                 break
             position = rows[-1].position
-        await orders.begin(session, past, facts.epoch, max(position, facts.head), partitions)
+        upto = rows[len(old)].position - 1 if rows else facts.head
+        await orders.begin(session, past, facts.epoch, upto, partitions)
 
     async def _build(self, rebuilding: Rebuilding) -> None:
         running = await rebuilding.look()

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.operations import (
     CATEGORY,
@@ -36,6 +37,9 @@ ACTIONS: Mapping[str, str] = {
     ParkedSkipApproved.TOPIC: "skip",
 }
 
+_BEGAN = sql.SQL("""
+    SELECT (extract(epoch FROM switched_at) * 1000000)::bigint FROM public.projections WHERE name = %s
+""")
 _HEARD = sql.SQL("SELECT epoch, position FROM public.orders_heard")
 _HEAR = sql.SQL("""
     INSERT INTO public.orders_heard AS h (epoch, position) VALUES (%s, %s)
@@ -82,6 +86,12 @@ def order_of(row: StoredRow, epoch: int) -> Order | None:
         return None
     details = orjson.loads(row.payload)
     return Order(row.position, epoch, details["projection"], action, details, orjson.loads(row.metadata)["actor"])
+
+
+async def began_at(connection: Connection) -> int:
+    """When this query database began to follow the log, in microseconds."""
+    (began,) = await (await connection.execute(_BEGAN, (AUDIT_COPY,))).fetchone() or (0,)
+    return int(began)
 
 
 async def heard(connection: Connection) -> tuple[int, int] | None:

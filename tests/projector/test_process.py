@@ -175,7 +175,8 @@ async def switch_and_back(chain: Chain) -> None:
     assert (code, switched["active"]) == (0, "green")
     code, status = await chain.twinlog("projections", "status")
     (resources,) = [each for each in status["projections"] if each["name"] == "resources"]
-    assert (resources["active"], resources["shadow"], resources["lag"], resources["parked"]) == ("green", "blue", 0, 0)
+    assert (resources["active"], resources["shadow"], resources["parked"]) == ("green", "blue", 0)
+    assert switched["recorded"]
     code, back = await chain.twinlog("projections", "rollback", "resources")
     assert (code, back["active"]) == (0, "blue")
 
@@ -226,3 +227,42 @@ def test_command_without_its_database_is_one_sentence_and_exit_code_3(variables:
     code, answer = run_twinlog(nowhere, "projections", "status")
     assert (code, answer["ok"]) == (3, False)
     assert "cannot be reached" in answer["detail"]
+
+
+async def test_operator_looks_at_a_parked_event_rehearses_and_does_without_it(chain: Chain) -> None:
+    resource = uuid4()
+    lost = ResourceArchived(resource_id=resource)
+    event = NewEvent(uuid4(), lost.TOPIC, lost.model_dump_json().encode(), METADATA)
+    stream = f"resources-{resource}"
+    position = (await chain.store.append(Append("default", stream, 0, (event,)))).position
+    await chain.append(2)
+    await chain.shows(2)
+    _, listed = await chain.twinlog("parked", "list")
+    assert [(each["stream"], each["position"]) for each in listed["parked"]] == [(stream, position)]
+    assert [(each["streams"], each["events"]) for each in listed["causes"]] == [(1, 1)]
+    code, shown = await chain.twinlog("parked", "show", "resources", stream)
+    assert (code, shown["events"][0]["topic"]) == (0, lost.TOPIC)
+    code, tried = await chain.twinlog("parked", "retry", "resources", stream, "--dry-run")
+    assert (code, tried["streams"][0]["parked"], tried["dry_run"]) == (1, 1, True)
+    code, refused_ = await chain.twinlog("parked", "retry", "resources", "--from", str(position + 1))
+    assert (code, refused_["code"]) == (1, "nothing-parked")
+    code, skipped = await chain.twinlog("parked", "skip", "resources", stream, str(position), "--reason", "orphan")
+    assert (code, skipped["skipped"], skipped["recorded"]) == (0, position, True)
+    assert (await chain.twinlog("parked", "list"))[1]["parked"] == []
+
+
+async def test_operator_leaves_a_rebuild_to_the_projector(chain: Chain) -> None:
+    await chain.append(10)
+    await chain.shows(10)
+    code, asked = await chain.twinlog("projections", "rebuild", "resources", "--background", "--at-once")
+    assert (code, asked["asked"]) == (0, ["resources"])
+
+    def answered_by_green() -> bool:
+        with psycopg.connect(chain.query_database.app_url) as connection:
+            found = connection.execute("SELECT active FROM projections WHERE name = 'resources'").fetchone()
+        return found == ("green",)
+
+    await asyncio.to_thread(wait_until, answered_by_green, "the rebuilt generation answers")
+    for action in ("pause", "resume", "cancel"):
+        code, refused_ = await chain.twinlog("projections", action, "resources")
+        assert (code, refused_["code"]) == (1, "not-in-this-state")
