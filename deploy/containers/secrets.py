@@ -18,7 +18,7 @@ POSTGRES = "postgresql://postgres@postgres:5432"
 SUPERUSER = "superuser"
 
 
-def make_secrets(base: Path) -> list[str]:
+def make_secrets(base: Path, server: str = POSTGRES) -> list[str]:
     """Make what is missing under `base`, one folder per reader, and name it; nothing that exists is ever changed."""
     kept = base / "migrate"
     password = {role: _once(kept / f"password.{role}", _token) for role in (*ROLES, "redis", SUPERUSER)}
@@ -28,19 +28,19 @@ def make_secrets(base: Path) -> list[str]:
         "twinlog_redis_url": f"redis://:{password['redis']}@redis:6379/0",
     }
     owners = {
-        f"twinlog_{plan.name.removeprefix('twinlog_')}_owner_url": _url(plan, plan.owner, password)
+        f"twinlog_{plan.name.removeprefix('twinlog_')}_owner_url": _url(server, plan, plan.owner, password)
         for plan in (COMMAND, QUERY, VAULT)
     }
     writer, reader = VAULT.users
     command = both | {
         "twinlog_command_secret": _once(kept / "command_secret", _token),
         "token_key.pem": _once(kept / "token_key", lambda: SigningKey.generate_pem().decode()),
-        "twinlog_command_database_url": _url(COMMAND, COMMAND.users[0], password),
-        "twinlog_vault_database_url": _url(VAULT, writer, password),
+        "twinlog_command_database_url": _url(server, COMMAND, COMMAND.users[0], password),
+        "twinlog_vault_database_url": _url(server, VAULT, writer, password),
     }
     query = both | {
-        "twinlog_query_database_url": _url(QUERY, QUERY.users[0], password),
-        "twinlog_vault_database_url": _url(VAULT, reader, password),
+        "twinlog_query_database_url": _url(server, QUERY, QUERY.users[0], password),
+        "twinlog_vault_database_url": _url(server, VAULT, reader, password),
     }
     made = _lay_out(base / "migrate", owners, OWN)
     made += _lay_out(base / "command", command, OWN) + _lay_out(base / "query", query, OWN)
@@ -60,8 +60,8 @@ def _redis(password: Mapping[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _url(plan: Plan, role: str, password: Mapping[str, str]) -> str:
-    return url_for(POSTGRES, plan.name, role, password[role])
+def _url(server: str, plan: Plan, role: str, password: Mapping[str, str]) -> str:
+    return url_for(server, plan.name, role, password[role])
 
 
 def _lay_out(folder: Path, files: Mapping[str, str], mode: int) -> list[str]:

@@ -41,9 +41,9 @@ class Story:
         check = Check(promise, held, str(seen))
         self.checks.append(check)
         mark = "[green]✓[/green]" if held else "[red]✗[/red]"
-        self.console.print(
-            f"  {mark} {promise}" + ("" if held else f"\n      [red]{check.seen}[/red]"), highlight=False
-        )
+        self.console.print(f"  {mark} {escape(promise)}", highlight=False)
+        if not held:
+            self.console.print(f"      [red]{escape(check.seen)}[/red]", highlight=False)
         return held
 
     def broken(self) -> list[Check]:
