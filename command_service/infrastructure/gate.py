@@ -3,7 +3,7 @@
 from fastapi import Request
 
 from shared_kernel.auth.denials import DenialList
-from shared_kernel.auth.elevation import require_elevation
+from shared_kernel.auth.elevation import StepUp, require_elevation
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.tokens import TokenVerifier
@@ -33,8 +33,8 @@ class CommandGate:
         self._policies.admit(verified.principal, permission)
         return verified.principal
 
-    def require_elevation(self, principal: Principal) -> None:
-        require_elevation(principal, self._clock.now())
+    def require_elevation(self, principal: Principal, step_up: StepUp) -> None:
+        require_elevation(principal, step_up, self._clock.now())
 
     async def pass_public(self, request: Request) -> None:
         """Anybody may pass."""

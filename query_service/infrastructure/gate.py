@@ -3,7 +3,7 @@
 from fastapi import Request
 
 from shared_kernel.auth.denials import DenialList
-from shared_kernel.auth.elevation import require_elevation
+from shared_kernel.auth.elevation import StepUp, require_elevation
 from shared_kernel.auth.jwks import RemoteKeys, verify_with
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.principal import Principal
@@ -39,8 +39,8 @@ class QueryGate:
         self._policies.admit(verified.principal, permission)
         return verified.principal
 
-    def require_elevation(self, principal: Principal) -> None:
-        require_elevation(principal, self._clock.now())
+    def require_elevation(self, principal: Principal, step_up: StepUp) -> None:
+        require_elevation(principal, step_up, self._clock.now())
 
     async def pass_public(self, request: Request) -> None:
         """The few public routes of this side answer from memory and need no limit."""

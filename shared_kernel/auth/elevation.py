@@ -1,6 +1,7 @@
 """Step-up (RFC 9470): what is too sensitive to rest on a sign-in of hours ago asks for fresh proof first."""
 
 from datetime import datetime
+from enum import Enum
 from types import MappingProxyType
 
 from shared_kernel.auth.principal import Principal
@@ -10,6 +11,8 @@ ELEVATED = "elevated"
 """The `acr` of an access token whose user has proved again who they are, at its `auth_time`."""
 MAX_AGE = 300
 """For how many seconds that counts."""
+CLOCK_GRAIN = 1
+"""A token tells whole seconds, so the one of this very moment may seem to be of the next."""
 
 
 class StepUpRequired(TwinlogError):
@@ -27,8 +30,16 @@ class StepUpRequired(TwinlogError):
     )
 
 
-def require_elevation(principal: Principal, now: datetime) -> None:
+class StepUp(Enum):
+    """What a route counts as fresh proof, for five minutes: a sign-in or a step-up, or only a step-up."""
+
+    RECENT = "recent"
+    ALWAYS = "always"
+
+
+def require_elevation(principal: Principal, step_up: StepUp, now: datetime) -> None:
     """Raises StepUpRequired unless the caller proved who they are within the last five minutes, in this session."""
     age = now.timestamp() - principal.auth_time
-    if principal.acr != ELEVATED or not 0 <= age < MAX_AGE:
+    proven = step_up is StepUp.RECENT or principal.acr == ELEVATED
+    if not proven or not 0 <= age + CLOCK_GRAIN < MAX_AGE + CLOCK_GRAIN:
         raise StepUpRequired

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from fastapi import Depends, Request
 
+from shared_kernel.auth.elevation import StepUp
 from shared_kernel.auth.principal import Principal
 from shared_kernel.feature import Permission
 
@@ -15,7 +16,7 @@ class Gate(Protocol):
         """Raises Unauthenticated, Forbidden, or another error with its own status."""
         ...
 
-    def require_elevation(self, principal: Principal) -> None:
+    def require_elevation(self, principal: Principal, step_up: StepUp) -> None:
         """Raises StepUpRequired unless the caller has proved just now, in this session, who they are."""
         ...
 
@@ -27,15 +28,15 @@ class Gate(Protocol):
 class RequiresPermission:
     """The dependency behind `requires`; the start-up check reads `permission` from it."""
 
-    def __init__(self, permission: Permission, *, step_up: bool = False) -> None:
+    def __init__(self, permission: Permission, *, step_up: StepUp | None = None) -> None:
         self.permission = permission
         self.step_up = step_up
 
     async def __call__(self, request: Request) -> Principal:
         gate: Gate = request.app.state.services.gate
         principal = await gate.admit(request, self.permission)
-        if self.step_up:
-            gate.require_elevation(principal)
+        if self.step_up is not None:
+            gate.require_elevation(principal, self.step_up)
         return principal
 
 
@@ -47,7 +48,7 @@ class PublicRoute:
         await gate.pass_public(request)
 
 
-def requires(permission: Permission, *, step_up: bool = False) -> Any:
+def requires(permission: Permission, *, step_up: StepUp | None = None) -> Any:
     """Only callers with this permission get through, and with `step_up` only with fresh proof of who they are.
 
     Write `principal: Annotated[Principal, requires(CREATE)]`.

@@ -6,6 +6,7 @@ from types import MappingProxyType
 _TITLES = {
     "Unauthenticated": "Nicht angemeldet",
     "Forbidden": "Nicht erlaubt",
+    "Step up required": "Neuer Nachweis nötig",
     "Not found": "Nicht gefunden",
     "Method not allowed": "Methode nicht erlaubt",
     "Validation failed": "Ungültige Werte",
@@ -38,6 +39,14 @@ _DETAILS = {
         "Bitte zuerst anmelden: Das Zugriffstoken fehlt, ist abgelaufen oder gilt hier nicht."
     ),
     "You are signed in, but you may not do this.": "Sie sind angemeldet, dürfen das aber nicht.",
+    "This needs fresh proof of who you are: send a code or your password to /v1/step-up and use the token you get.": (
+        "Das braucht einen neuen Nachweis, wer Sie sind: Senden Sie einen Code oder Ihr Passwort an /v1/step-up, und "
+        "verwenden Sie das Token, das Sie bekommen."
+    ),
+    "Sign in again: this session has ended.": "Melden Sie sich neu an: Diese Sitzung ist beendet.",
+    "Whether this session goes on is not known just now; try again in a moment.": (
+        "Ob diese Sitzung noch läuft, ist gerade nicht bekannt; versuchen Sie es gleich noch einmal."
+    ),
     "There is nothing here under this address.": "Unter dieser Adresse gibt es hier nichts.",
     "This address does not take this method; Allow names those it takes.": (
         "Diese Adresse kennt die Methode nicht; Allow nennt die möglichen."

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import RouteContext
 
+from shared_kernel.auth.elevation import StepUpRequired
 from shared_kernel.errors import (
     Forbidden,
     RateLimited,
@@ -67,6 +68,8 @@ def _complete(operation: dict[str, Any], manners: Manners, route: RouteContext) 
     operation["security"] = [{"bearer": []}] if manners.permission else []
     if manners.permission:
         operation["x-permission"] = str(manners.permission)
+    if manners.step_up:
+        operation["x-step-up"] = manners.step_up.value
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
@@ -85,6 +88,8 @@ def _common(manners: Manners) -> dict[int | str, dict[str, Any]]:
     problems += [RateLimited, InternalError, ServiceUnavailable]
     if manners.permission:
         problems += [Unauthenticated, Forbidden]
+    if manners.step_up:
+        problems += [StepUpRequired]
     if manners.body is not Body.NONE:
         problems += [MalformedBody, BodyTooLarge, UnsupportedMediaType]
     return problem_responses(*problems)

@@ -11,6 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
 
+from shared_kernel.auth.elevation import StepUp
 from shared_kernel.errors import StartupRefused
 from shared_kernel.feature import Permission
 from shared_kernel.web.access import PublicRoute, RequiresPermission
@@ -51,6 +52,7 @@ class Manners:
     media_types: tuple[str, ...]
     max_body_bytes: int
     permission: Permission | None
+    step_up: StepUp | None = None
     route: BaseRoute | None = None
     """The route itself, when a request may be taken to it without asking the router."""
 
@@ -121,6 +123,7 @@ def manners_of(route: RouteContext, max_body_bytes: int) -> Manners:
         media_types=media_types,
         max_body_bytes=getattr(route, "max_body_size", None) or max_body_bytes,
         permission=next(iter(_permissions(dependant)), None),
+        step_up=next(_proofs(dependant), None),
     )
 
 
@@ -179,6 +182,12 @@ def _tree(dependant: Dependant | None) -> Iterator[Dependant]:
         yield dependant
         for each in dependant.dependencies:
             yield from _tree(each)
+
+
+def _proofs(dependant: Dependant | None) -> Iterator[StepUp]:
+    for each in _tree(dependant):
+        if isinstance(each.call, RequiresPermission) and each.call.step_up is not None:
+            yield each.call.step_up
 
 
 def _permissions(dependant: Dependant | None) -> Iterator[Permission]:

@@ -6,13 +6,16 @@ from typing import Any
 import httpx2
 import jsonschema
 import pytest
+from jose import jwt
 
 from shared_kernel.web.openapi import openapi_document
 from tests.contract.documents import FOLDER, applications
-from tests.support.command_side import CommandSide, Person
+from tests.support.command_side import PASSWORD, CommandSide, Person
 
 PROBLEM = "application/problem+json"
 INFRASTRUCTURE = {"/v1/feed", "/.well-known/jwks.json"}
+CODES = {"activate_totp", "step_up"}
+"""What takes a code of this very moment, which no example can show; theirs are valid, and refused as documented."""
 
 
 async def test_committed_documents_are_those_of_the_services() -> None:
@@ -68,6 +71,8 @@ class Visitor:
     ) -> httpx2.Response:
         resource = (await self.side.create_resource(self.person)).rsplit("/", 1)[1]
         asked = {"role": "auditor", "name": "resources", "action": "switch"}
+        if "{session_id}" in path:
+            asked["session_id"] = await self.session()
         target = path.format(resource_id=resource, user_id=self.person.id, **asked)
         headers = {"Authorization": f"Bearer {self.side.access_token(self.person)}"} if operation["security"] else {}
         if media_type == "application/x-www-form-urlencoded":
@@ -75,6 +80,12 @@ class Visitor:
         if media_type:
             headers["Content-Type"] = media_type
         return await self.side.http.request(method, target, json=body, headers=headers)
+
+    async def session(self) -> str:
+        """A session of the person's own."""
+        form = {"grant_type": "password", "username": self.person.email, "password": PASSWORD}
+        token = (await self.side.sign_in(form)).json()["access_token"]
+        return str(jwt.get_unverified_claims(token)["sid"])
 
 
 async def test_every_example_of_a_body_is_valid_and_accepted(command_side: CommandSide) -> None:
@@ -88,7 +99,10 @@ async def test_every_example_of_a_body_is_valid_and_accepted(command_side: Comma
             if media_type:
                 validate(document, body, operation["requestBody"]["content"][media_type]["schema"])
             answer = await visitor.send(method, path, operation, media_type, body)
-            accepted(document, operation, answer)
+            if operation["operationId"] in CODES:
+                assert str(answer.status_code) in operation["responses"].keys() - {"200", "500"}, answer.text
+            else:
+                accepted(document, operation, answer)
 
 
 def accepted(document: dict[str, Any], operation: dict[str, Any], answer: httpx2.Response) -> None:
@@ -96,7 +110,8 @@ def accepted(document: dict[str, Any], operation: dict[str, Any], answer: httpx2
     success = next(status for status in operation["responses"] if status.startswith("2"))
     assert answer.status_code == int(success), (operation["operationId"], answer.text)
     response = operation["responses"][success]
-    validate(document, answer.json(), response["content"]["application/json"]["schema"])
+    if response.get("content"):
+        validate(document, answer.json(), response["content"]["application/json"]["schema"])
     missing = [name for name in response["headers"] if name not in answer.headers and name != "Idempotency-Replayed"]
     assert not missing, operation["operationId"]
 

@@ -17,6 +17,7 @@ from command_service.bootstrap import Services, bootstrap
 from command_service.features.access.commands import CreateTenant
 from command_service.infrastructure.call import Call
 from command_service.settings import Settings
+from shared_kernel.auth.elevation import ELEVATED
 from shared_kernel.auth.principal import Principal
 from shared_kernel.web.server import serve
 from tests.support.cluster import Database, Vault
@@ -73,10 +74,11 @@ class CommandSide:
         assert answer.status_code == 201, answer.text
         return str(answer.headers["Location"])
 
-    def access_token(self, person: Person, at: datetime | None = None) -> str:
+    def access_token(self, person: Person, at: datetime | None = None, acr: str = ELEVATED) -> str:
+        """As after a step-up, unless told otherwise."""
         now = at or datetime.now(UTC)
         principal = Principal(
-            person.id, person.tenant, UUID(int=person.id.int ^ 1), person.roles, "aal1", int(now.timestamp())
+            person.id, person.tenant, UUID(int=person.id.int ^ 1), person.roles, acr, int(now.timestamp())
         )
         return self.services.signer.sign(principal, jti=str(uuid4()), now=now)
 

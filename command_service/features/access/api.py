@@ -11,6 +11,7 @@ from command_service.features.access.handlers import AccessHandlers
 from command_service.features.access.permissions import GRANT, WITHDRAW
 from command_service.infrastructure.answer import Accepted, changes
 from command_service.infrastructure.call import ChangeConditions
+from shared_kernel.auth.elevation import StepUp
 from shared_kernel.auth.principal import Principal
 from shared_kernel.web.access import requires
 
@@ -35,7 +36,7 @@ Handlers = Annotated[AccessHandlers, Depends(handlers)]
 async def grant_role(
     user_id: UUID,
     role: Role,
-    principal: Annotated[Principal, requires(GRANT)],
+    principal: Annotated[Principal, requires(GRANT, step_up=StepUp.RECENT)],
     conditions: ChangeConditions,
     access: Handlers,
 ) -> Response:
@@ -48,7 +49,7 @@ async def grant_role(
 async def withdraw_role(
     user_id: UUID,
     role: Role,
-    principal: Annotated[Principal, requires(WITHDRAW)],
+    principal: Annotated[Principal, requires(WITHDRAW, step_up=StepUp.RECENT)],
     conditions: ChangeConditions,
     access: Handlers,
 ) -> Response:

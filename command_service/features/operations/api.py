@@ -20,6 +20,7 @@ from command_service.features.operations.permissions import OPERATE
 from command_service.infrastructure.answer import Accepted, changes
 from command_service.infrastructure.call import DEFAULT_TENANT, Call, ChangeConditions
 from command_service.infrastructure.feed import require_credential
+from shared_kernel.auth.elevation import StepUp
 from shared_kernel.auth.principal import Principal
 from shared_kernel.web.access import public, requires
 
@@ -39,7 +40,7 @@ async def handlers(request: Request) -> OperationHandlers:
 
 Handlers = Annotated[OperationHandlers, Depends(handlers)]
 Name = Annotated[str, Path(max_length=64, description="A read model; see GET /v1/projections of the query API.")]
-Operator = Annotated[Principal, requires(OPERATE)]
+Operator = Annotated[Principal, requires(OPERATE, step_up=StepUp.RECENT)]
 
 
 async def _called(principal: Operator, conditions: ChangeConditions) -> Call:

@@ -1,6 +1,7 @@
 """Granting and withdrawing roles over HTTP."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -69,3 +70,17 @@ async def test_many_grants_at_once_all_take_effect(command_side: CommandSide, ad
     )
     assert [answer.status_code for answer in answers] == [200] * 3
     assert await command_side.services.access.roles_of("default", ada.id) == ("member", *sorted(roles))
+
+
+async def test_roles_are_changed_only_by_who_signed_in_or_stepped_up_just_now(command_side: CommandSide) -> None:
+    ada = await command_side.register()
+    admin = await command_side.register("Adm", roles=("member", "admin"))
+    path = f"/v1/users/{ada.id}/roles/auditor"
+    for acr in ("aal1", "aal2", "elevated"):
+        old = command_side.access_token(admin, datetime.now(UTC) - timedelta(seconds=301), acr)
+        fresh = command_side.access_token(admin, acr=acr)
+        for method in ("PUT", "DELETE"):
+            refused = await command_side.send(method, path, Authorization=f"Bearer {old}")
+            assert (refused.status_code, refused.json()["code"]) == (401, "step-up-required")
+            assert 'max_age="300"' in refused.headers["WWW-Authenticate"]
+            assert (await command_side.send(method, path, Authorization=f"Bearer {fresh}")).status_code == 200

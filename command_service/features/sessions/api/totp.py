@@ -16,6 +16,7 @@ from command_service.features.sessions.handlers.totp import TotpHandlers
 from command_service.features.sessions.permissions import ACTIVATE_TOTP, ENROL_TOTP, REMOVE_TOTP
 from command_service.infrastructure.answer import Accepted, changes
 from command_service.infrastructure.call import ChangeConditions
+from shared_kernel.auth.elevation import StepUp
 from shared_kernel.auth.principal import Principal
 from shared_kernel.web.access import requires
 
@@ -103,7 +104,9 @@ async def activate_totp(
 
 @router.delete("", response_model=Accepted, responses=changes())
 async def remove_totp(
-    principal: Annotated[Principal, requires(REMOVE_TOTP, step_up=True)], conditions: ChangeConditions, totp: Handlers
+    principal: Annotated[Principal, requires(REMOVE_TOTP, step_up=StepUp.ALWAYS)],
+    conditions: ChangeConditions,
+    totp: Handlers,
 ) -> Response:
     """Let sign-in ask for no code any more; your other sessions end."""
     answer = await totp.remove(principal, conditions.by(principal))
