@@ -155,10 +155,14 @@ def _judge(demand: Demand, figures: dict[str, dict[str, float]]) -> dict[str, An
     }
 
 
+def _setting(connection: psycopg.Connection, name: str) -> Any:
+    return connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+
+
 def _about(url: str) -> dict[str, Any]:
     """What the figures depend on."""
     with psycopg.connect(url) as connection:
-        settings = {name: connection.execute(f"SHOW {name}").fetchone() for name in SETTINGS}  # type: ignore[arg-type] # our names
+        settings = {name: _setting(connection, name) for name in SETTINGS}
         server = connection.info.server_version
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     return {

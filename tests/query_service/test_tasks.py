@@ -1,3 +1,5 @@
+"""Background tasks end when they are told to, even where a cancellation gets lost."""
+
 import asyncio
 
 import pytest
