@@ -32,7 +32,7 @@ reset: install ## stop them and delete their data
 
 test: install ## run all tests against real PostgreSQL and Valkey, in random order
 	@rm -f .coverage .coverage.*
-	$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m "not long and not compose" --cov --cov-report= $(ARGS)
+	$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m "not long and not compose and not docker" --cov --cov-report= $(ARGS)
 	@$(BIN)/python -m tests.architecture.coverage_gate
 
 lint: install ## ruff, mypy --strict, import rules, architecture tests
@@ -47,7 +47,7 @@ lint-style:
 lint-imports:
 	$(BIN)/lint-imports --no-logo
 lint-architecture:
-	$(BIN)/pytest -q tests/architecture
+	$(BIN)/pytest -q tests/architecture tests/migrations/test_lint.py
 
 long: install ## run the long tests; figures go to docs/results
 	$(BIN)/pytest -m long --timeout 0 $(ARGS)
@@ -55,9 +55,10 @@ long: install ## run the long tests; figures go to docs/results
 bench: install ## measure against peers in one run: table, JSON, plot
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-test-docker: install ## run the integration tests against containers
+test-docker: install ## run the store's tests and the story on PostgreSQL and Redis in containers
 	@if docker info >/dev/null 2>&1; then \
-		TWINLOG_TEST_ENGINES=containers $(BIN)/pytest -m integration $(ARGS); \
+		TWINLOG_TEST_ENGINES=containers $(BIN)/pytest -m "integration or docker" --timeout 300 \
+			tests/infrastructure/event_store tests/containers/test_story.py $(ARGS); \
 	else echo "test-docker: not run, there is no Docker here"; fi
 
 compose-test: install ## play the story against docker compose, kill a container, upgrade with data kept

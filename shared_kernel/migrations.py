@@ -68,7 +68,7 @@ def alone(owner_url: str) -> Iterator[psycopg.Connection]:
 
 def head(folder: Path) -> str:
     """The newest revision in a script folder."""
-    revision = ScriptDirectory.from_config(_config(folder)).get_current_head()
+    revision = ScriptDirectory.from_config(configuration(folder)).get_current_head()
     if revision is None:
         raise SchemaMismatch(f"There is no migration in {folder.name}.")
     return revision
@@ -107,7 +107,7 @@ _EXISTS = "SELECT to_regclass(%s) IS NOT NULL AS installed"
 
 
 def _run_scripts(connect: Callable[[], psycopg.Connection], folder: Path, schema: str) -> None:
-    config = _config(folder)
+    config = configuration(folder)
     with create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool).connect() as connection:
         config.attributes.update(connection=connection, schema=schema)
         command.upgrade(config, "head")
@@ -127,7 +127,8 @@ def _limit(connection: psycopg.Connection) -> None:
     connection.commit()
 
 
-def _config(folder: Path) -> Config:
+def configuration(folder: Path) -> Config:
+    """Alembic's own settings for a script folder."""
     config = Config()
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")

@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every test its level by what it asks for, unless it says so itself."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if any(item.get_closest_marker(level) for level in ("unit", "integration", "e2e", "compose", "long")):
+        if any(item.get_closest_marker(level) for level in ("unit", "integration", "e2e", "compose", "docker", "long")):
             continue
         level = "e2e" if fixtures & REAL_PROCESSES else "integration" if fixtures & REAL_ENGINES else "unit"
         item.add_marker(level)

@@ -3,9 +3,11 @@
 import importlib
 import itertools
 import os
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -23,7 +25,11 @@ from deploy.local.databases import (
 )
 from deploy.local.engine import Engine
 from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
+from deploy.local.ports import LOOPBACK
 from tests.support.places import open_folder
+
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
 
 PASSWORD = "for-tests-only"
 ENGINES = "TWINLOG_TEST_ENGINES"
@@ -142,7 +148,7 @@ def _postgres_container() -> Iterator[str]:
     from testcontainers.community.postgres import PostgresContainer  # noqa: PLC0415 - looks for Docker when imported
 
     with PostgresContainer("postgres:17", username="postgres", password=PASSWORD, dbname="postgres", driver=None) as it:
-        yield it.get_connection_url()
+        yield it.get_connection_url(host=_host(it, 5432))
 
 
 @contextmanager
@@ -150,4 +156,11 @@ def _redis_container() -> Iterator[str]:
     from testcontainers.community.redis import RedisContainer  # noqa: PLC0415 - looks for Docker when imported
 
     with RedisContainer("redis:8", password=PASSWORD) as it:
-        yield f"redis://:{PASSWORD}@{it.get_container_host_ip()}:{it.get_exposed_port(6379)}/0"
+        yield f"redis://:{PASSWORD}@{_host(it, 6379)}:{it.get_exposed_port(6379)}/0"
+
+
+def _host(container: "DockerContainer", port: int) -> str:
+    """Loopback if the published port answers there: it is the only network that tests may use from Python."""
+    with suppress(OSError), socket.create_connection((LOOPBACK, int(container.get_exposed_port(port))), timeout=2):
+        return LOOPBACK
+    return container.get_container_host_ip()
