@@ -7,7 +7,7 @@ import httpx2
 from rich.console import Console
 from rich.table import Table
 
-from deploy.demo import chapters
+from deploy.demo import chapters, identity
 from deploy.demo.cast import assemble
 from deploy.demo.inventory import assets
 from deploy.demo.operator import Operator
@@ -30,6 +30,7 @@ async def play(command_url: str, query_url: str, operator: Operator, console: Co
         await chapters.look_at_history(story, cast, register)
         await chapters.meet_refusals(story, cast, register)
         await chapters.replay_the_log(story, cast, register, operator)
+        await identity.protect_an_account(story, cast)
     story.figures |= _figures(story, time.perf_counter() - started)
     return _summary(story)
 
