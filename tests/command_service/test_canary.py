@@ -40,6 +40,16 @@ def live(url: str) -> None:
         http.post("/v1/token", data={**form, "password": WRONG})
         http.post("/v1/token", data={**form, "grant_type": PASSWORD})
         token = http.post("/v1/token", data=form).json()["access_token"]
+        for refresh in ("tlr_canary-in-a-cage", "canary"):
+            http.post("/v1/token", data={"grant_type": "refresh_token", "refresh_token": refresh})
+            http.post("/v1/token/revoke", data={"token": refresh})
+        http.post("/v1/token", data={**form, "otp": "canary-otp"})
+        signed_in = {"Authorization": f"Bearer {token}"}
+        http.post("/v1/step-up", json={"otp": "canary-otp", "password": WRONG}, headers=signed_in)
+        http.post("/v1/step-up", json={"otp": "canary-otp", "canary": WRONG}, headers=signed_in)
+        http.post("/v1/me/totp", headers=signed_in)
+        http.put("/v1/me/totp", json={"otp": "canary-otp"}, headers=signed_in)
+        http.put("/v1/me/totp", json={"otp": "canary-otp" * 10}, headers=signed_in)
         headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "canary-key-3"}
         assert http.post("/v1/resources", json={"name": "harmless"}, headers=headers).status_code == 201
 
