@@ -4,6 +4,7 @@ import hmac
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Protocol
 
+import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -17,11 +18,13 @@ from shared_kernel.messaging.feed import (
     MEDIA_TYPE,
     PAGE_LIMIT,
     PARTITIONS_HEADER,
+    SUMS_PATH,
     encode,
 )
 from shared_kernel.web.access import public
 from shared_kernel.web.problems import problem_responses
 
+JSON_TYPE = "application/json"
 PAGE = 1_000
 CHUNK = 256
 """Rows per piece of an answer."""
@@ -67,6 +70,14 @@ async def feed(
     rows = await _rows(services.log, after, partition, limit, category)
     headers = {EPOCH_HEADER: str(epoch), HEAD_HEADER: str(head), PARTITIONS_HEADER: str(partitions)}
     return StreamingResponse(_chunks(rows), 200, headers, MEDIA_TYPE)
+
+
+@router.get(SUMS_PATH, dependencies=[public(), Depends(require_credential)], include_in_schema=False)
+async def sums(request: Request, upto: Annotated[int, Query(ge=0, le=2**63 - 1)]) -> Response:
+    """What the log adds up to, per partition, at the newest kept position that is not beyond `upto`."""
+    services: Services = request.app.state.services
+    position, found = await services.log.sums(upto)
+    return Response(orjson.dumps({"position": position, "sums": [str(each) for each in found]}), media_type=JSON_TYPE)
 
 
 async def _rows(

@@ -56,5 +56,6 @@ def _grants(schema: sql.Identifier, role: sql.Identifier) -> list[sql.Composed]:
         sql.SQL("GRANT USAGE ON SCHEMA {} TO {}").format(schema, role),
         sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}").format(schema, role),
         sql.SQL("GRANT INSERT, UPDATE ON {}.publication TO {}").format(schema, role),  # the relay's memory aid
+        sql.SQL("GRANT INSERT ON {}.log_sums TO {}").format(schema, role),  # what it adds up to, written once
         *executes,
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import AsyncConnection, sql
 from psycopg.rows import args_row
 
+from command_service.relay.summing import Summing
 from shared_kernel.events.envelope import StoredRow
 
 LEADER_LOCK = 0x7477_7265_6C61_7901
@@ -121,6 +122,10 @@ class Log:
         async for partition, position in cursor:
             last[partition] = position
         return tuple(last)
+
+    def summing(self, partitions: int) -> Summing:
+        """The keeping of the log's sums, over the same connection."""
+        return Summing(self._connection, partitions)
 
     async def publication(self) -> Publication | None:
         cursor = await self._connection.execute(_PUBLICATION)

@@ -16,6 +16,8 @@ from shared_kernel.messaging.partition import partition_of
 
 MARK_EVERY = 0.25
 SAVE_EVERY = 1.0
+BLOCKS = 3
+"""Thousands of positions at most whose sums are made up in one go, so that publishing hardly waits."""
 
 
 class Publishing:
@@ -27,6 +29,7 @@ class Publishing:
         self._log = log
         self._publisher = publisher
         self._clock = clock
+        self._summing = log.summing(len(resumption.start.last))
         self._marked_at = 0.0
         self._saved_at = 0.0
         self._saved: Publication | None = None
@@ -47,6 +50,7 @@ class Publishing:
         if now - self._marked_at >= MARK_EVERY:
             await self._publisher.announce(self._mark(self.done))
             self._marked_at = now
+            await self._summing.advance(self.done.position, BLOCKS)
         if now - self._saved_at >= SAVE_EVERY:
             await self.save()
 

@@ -24,11 +24,14 @@ from query_service.cli.running import (
 )
 from query_service.infrastructure.projection import Projection
 from query_service.projector import rebuilding
+from query_service.projector.auditing import Finding
 from query_service.projector.bootstrap import Equipment
 from query_service.projector.diff import Difference, diff
 from query_service.projector.overview import Overview, overview
+from query_service.projector.projector import decoder_of
 from query_service.projector.rebuild import Rebuilt, rebuild
 from query_service.projector.switch import Switched, roll_back, switch
+from query_service.projector.verification import verify_all
 from shared_kernel.terminal import EXIT_FOUND, say, sentences
 
 projections = typer.Typer(no_args_is_help=True, help="Read models: how far they are, rebuilding, comparing, switching.")
@@ -146,6 +149,22 @@ def diff_command(name: Name = None, *, every: All = False, as_json: Json = False
             raise typer.Exit(EXIT_FOUND)
 
 
+@projections.command("verify")
+def verify_command(name: Name = None, *, every: All = False, as_json: Json = False) -> None:
+    """Hold read models against the log: what was handled, the audit copy, and every row; exit code 1 if they differ.
+
+    Example: twinlog projections verify --all
+    """
+    with sentences(as_json=as_json):
+        wanted = chosen(name, every=every, as_json=as_json)
+        found = run(lambda equipment: _verify(equipment, wanted))
+        sentence = "\n".join(finding.sentence() for finding in found) or "Everything is as the log says."
+        facts = {"findings": [finding.as_dict() for finding in found]}
+        say(facts, as_json=as_json, sentence=sentence, ok=not found)
+        if found:
+            raise typer.Exit(EXIT_FOUND)
+
+
 @projections.command("switch")
 def switch_command(name: OneName, *, reason: Reason = "", as_json: Json = False) -> None:
     """Let the newly built generation answer questions.
@@ -228,6 +247,12 @@ async def _rebuild(equipment: Equipment, found: Sequence[Projection], *, quiet: 
             bar.update(task, completed=sum(passed.values()) // partitions)
 
         return await rebuild(equipment.tools, engine, found, progress)
+
+
+async def _verify(equipment: Equipment, wanted: Sequence[Projection]) -> Sequence[Finding]:
+    await engine_of(equipment)  # refuses when the projector has never begun
+    decoder = decoder_of(equipment.tools, equipment.registry, equipment.keys)
+    return await verify_all(equipment.tools, decoder, wanted)
 
 
 async def _diff(equipment: Equipment, found: Sequence[Projection]) -> dict[str, Difference]:

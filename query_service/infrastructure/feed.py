@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx2
+import orjson
 
 from shared_kernel.errors import TwinlogError
 from shared_kernel.events.envelope import StoredRow
@@ -15,6 +16,7 @@ from shared_kernel.messaging.feed import (
     HEAD_HEADER,
     PAGE_LIMIT,
     PARTITIONS_HEADER,
+    SUMS_PATH,
     decode,
 )
 
@@ -78,6 +80,18 @@ class Feed:
         async with self._open({"after": after, "limit": PAGE_LIMIT, "category": name}) as response:
             rows = [_row(line) async for line in _lines(response)]
             return _facts(response), rows
+
+    async def sums(self, upto: int) -> tuple[int, Sequence[int]]:
+        """The newest position at or before `upto` where the log keeps its sums, and the sum of each partition there.
+
+        (0, nothing) while there is none.
+        """
+        try:
+            response = await self._client.get(SUMS_PATH, params={"upto": upto})
+            found = orjson.loads(response.content)
+            return int(found["position"]), [int(value) for value in found["sums"]]
+        except (httpx2.HTTPError, KeyError, TypeError, ValueError) as error:
+            raise FeedUnavailable(f"The sums of the log cannot be read ({type(error).__name__}).") from error
 
     async def record(self, order: Mapping[str, Any]) -> None:
         """Have the command service write down what an operator asks or has done."""

@@ -1,11 +1,10 @@
 """What one transaction handles: consecutive events of one or more partitions, checked against their own hashes."""
 
-import hashlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared_kernel.errors import TwinlogError
+from shared_kernel.events.completeness import term
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.leaf import LEAF_VERSION, leaf_of
 from shared_kernel.messaging.partition import partition_of, slot_of
@@ -45,4 +44,4 @@ def require_sound(events: Slice, partitions: int) -> None:
 
 def digest(row: StoredRow) -> int:
     """The event's term in the order-free sum of handled events: SHA-256(position || leaf), position as 8 bytes."""
-    return int.from_bytes(hashlib.sha256(struct.pack(">q", row.position) + row.leaf_hash).digest(), "big")
+    return term(row.position, row.leaf_hash)

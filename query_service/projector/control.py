@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 
 from query_service.infrastructure.feed import FeedUnavailable
 from query_service.projector import generations, leases, orders
+from query_service.projector.auditor import Auditor
 from query_service.projector.decoding import Decoder
 from query_service.projector.engine import Engine
 from query_service.projector.execution import Execution
@@ -23,6 +24,7 @@ from query_service.projector.parked_retry import retry_due
 from query_service.projector.rebuilding import Rebuilding, Rested
 from query_service.projector.shift import Tools
 from shared_kernel.errors import Refusal, TwinlogError
+from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.operations import CATEGORY
 from shared_kernel.messaging.backoff import Backoff, pause
 from shared_kernel.messaging.message import decode
@@ -46,6 +48,7 @@ class Control:
         self._projections = {projection.name: projection for projection in tools.projections}
         self._ask_feed_at = 0.0
         self._building: asyncio.Task[None] | None = None
+        self._auditing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Stores may go and come back."""
@@ -76,6 +79,7 @@ class Control:
         engine = Engine(self._tools.projections, self._decoder, partitions)
         rebuilding = Rebuilding(self._tools, engine, partitions)
         execution = Execution(self._tools, engine)
+        self._auditing = asyncio.create_task(Auditor(self._tools, self._decoder, partitions).run())
         while not self._tools.stop.is_set():
             await self._hear(session, partitions)
             for order in await orders.waiting(session):
@@ -136,8 +140,7 @@ class Control:
             get_logger().warning("the feed does not tell what operators ask", reason=unavailable.detail)
             return
         if facts.epoch == epoch:
-            found = [order for row in rows if (order := orders.order_of(row, epoch))]
-            await orders.add(session, found, epoch, rows[-1].position if rows else facts.head)
+            await orders.add(session, _asked(rows, epoch), epoch, rows[-1].position if rows else facts.head)
 
     async def _begin(self, session: AsyncConnection[Any], partitions: int) -> None:
         """Requests that are older than this query database are history, those that came since are to be done."""
@@ -147,7 +150,7 @@ class Control:
         while True:
             facts, rows = await self._tools.feed.category(CATEGORY, position)
             old = [row for row in rows if row.recorded_at < began]
-            past += [order for row in old if (order := orders.order_of(row, facts.epoch))]
+            past += _asked(old, facts.epoch)
             if len(old) < len(rows) or not rows:
                 break
             position = rows[-1].position
@@ -174,7 +177,13 @@ class Control:
                 await pause(self._tools.stop, STAND_BY)
 
     async def _rest(self) -> None:
-        if self._building is not None:
-            self._building.cancel()
-            await asyncio.gather(self._building, return_exceptions=True)
-            self._building = None
+        tasks = [task for task in (self._building, self._auditing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._building = self._auditing = None
+
+
+def _asked(rows: Sequence[StoredRow], epoch: int) -> list[Order]:
+    """The requests among these events."""
+    return [order for row in rows if (order := orders.order_of(row, epoch))]

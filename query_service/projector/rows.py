@@ -4,7 +4,7 @@
 encoding on our side.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -21,7 +21,7 @@ class TableRows:
 
     def __init__(self, table: Table, generation: str) -> None:
         self._table = table
-        self._load, self._upsert, self._delete = _statements(
+        self._load, self._upsert, self._delete, self._differing = _statements(
             table.name, generation, table.key, tuple(table.columns.items())
         )
 
@@ -44,6 +44,12 @@ class TableRows:
         if gone:
             await connection.execute(self._delete, (orjson.dumps(gone, default=_plain).decode(),))
 
+    async def differing(self, connection: AsyncConnection[Any], rows: Mapping[Key, Row]) -> Sequence[Key]:
+        """The keys under which the table has another row than this one, or none."""
+        given = orjson.dumps(list(rows.values()), default=_plain).decode()
+        cursor = await connection.cursor(row_factory=dict_row).execute(self._differing, (given,))
+        return list(self.by_key(await cursor.fetchall()))
+
     def _named(self, key: Key) -> Row:
         return dict(zip(self._table.key, key, strict=True))
 
@@ -60,19 +66,21 @@ def _plain(value: object) -> str:
 @cache
 def _statements(
     name: str, generation: str, key: tuple[str, ...], columns: tuple[tuple[str, str], ...]
-) -> tuple[sql.Composed, sql.Composed, sql.Composed]:
+) -> tuple[sql.Composed, sql.Composed, sql.Composed, sql.Composed]:
     types = dict(columns)
     parts = {
         "table": sql.Identifier(generation, name),
         "key": _names(key),
         "columns": _names(types),
         "own": sql.SQL(", ").join(sql.SQL("own.{}").format(sql.Identifier(column)) for column in types),
+        "given": sql.SQL(", ").join(sql.SQL("given.{}").format(sql.Identifier(column)) for column in types),
+        "given_key": sql.SQL(", ").join(sql.SQL("given.{}").format(sql.Identifier(column)) for column in key),
         "same": sql.SQL(" AND ").join(sql.SQL("own.{0} = given.{0}").format(sql.Identifier(column)) for column in key),
         "typed_key": _typed({column: types[column] for column in key}),
         "typed": _typed(types),
         "update": _update([column for column in types if column not in key]),
     }
-    return _LOAD.format(**parts), _UPSERT.format(**parts), _DELETE.format(**parts)
+    return _LOAD.format(**parts), _UPSERT.format(**parts), _DELETE.format(**parts), _DIFFERING.format(**parts)
 
 
 _LOAD = sql.SQL("SELECT {own} FROM json_to_recordset(%s::json) AS given ({typed_key}) JOIN {table} AS own ON {same}")
@@ -80,6 +88,10 @@ _UPSERT = sql.SQL("""
     INSERT INTO {table} AS own ({columns})
     SELECT {columns} FROM json_to_recordset(%s::json) AS given ({typed})
     ON CONFLICT ({key}) DO {update}
+""")
+_DIFFERING = sql.SQL("""
+    SELECT {given_key} FROM json_to_recordset(%s::json) AS given ({typed}) LEFT JOIN {table} AS own ON {same}
+     WHERE ROW({own}) IS DISTINCT FROM ROW({given})
 """)
 _DELETE = sql.SQL("DELETE FROM {table} AS own USING json_to_recordset(%s::json) AS given ({typed_key}) WHERE {same}")
 

@@ -11,7 +11,18 @@ from shared_kernel.clock import Clock, microseconds
 from shared_kernel.messaging.mark import Mark
 from shared_kernel.observability import Metrics, get_logger
 
-CHECKS = ("database", "redis", "vault", "feed", "mark", "partitions", "projections", "parked", "operations")
+CHECKS = (
+    "database",
+    "redis",
+    "vault",
+    "feed",
+    "mark",
+    "partitions",
+    "projections",
+    "parked",
+    "operations",
+    "completeness",
+)
 SILENT_AFTER = 10.0
 """Seconds without a new mark after which the relay is taken for stopped."""
 
@@ -33,6 +44,9 @@ class Status:
         self.partitions = metrics.gauge("projector_partitions", "Partitions that this process works on.")
         self._parked = metrics.gauge("projector_parked_streams", "Streams that stand still.", ("projection",))
         self._parked_events = metrics.counter("projector_parked_events", "Events set aside.", ("projection",))
+        self._incomplete = metrics.gauge(
+            "projector_incomplete_places", "Places where a read model is not as the log says.", ("projection",)
+        )
         self._lag = metrics.gauge("projector_lag_positions", "Positions behind the published log.", ("projection",))
         self._lag_seconds = metrics.gauge(
             "projector_lag_seconds", "Age of the oldest event that is not handled yet.", ("projection",)
@@ -82,6 +96,11 @@ class Status:
             f"{len(streams)} parked, the oldest for {first.projection} at position {first.position} "
             f"({first.topic}: {first.reason}); see `twinlog parked list`",
         )
+
+    def incomplete(self, places: Mapping[str, int], projections: Sequence[str]) -> None:
+        """In how many places each read model, or the audit copy, is not as the log says."""
+        for name in {*projections, *places}:
+            self._incomplete.labels(name).set(places.get(name, 0))
 
     def lags(self, standing: Sequence[Standing]) -> None:
         """Compute the lag of each live projection from where it stands in each partition."""

@@ -12,6 +12,7 @@ import orjson
 from shared_kernel.events.envelope import StoredRow
 
 FEED_PATH = "/v1/feed"
+SUMS_PATH = "/v1/feed/sums"
 MEDIA_TYPE = "application/jsonl"
 EPOCH_HEADER = "Log-Epoch"
 HEAD_HEADER = "Log-Head"

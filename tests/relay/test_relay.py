@@ -12,6 +12,7 @@ from command_service.relay.publisher import Publisher
 from command_service.relay.publishing import Publishing
 from command_service.relay.status import Status
 from shared_kernel.clock import SystemClock
+from shared_kernel.events.completeness import MODULUS, term
 from shared_kernel.events.leaf import leaf_of
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.operations import OPERATIONS_KEY
@@ -279,3 +280,21 @@ async def test_operators_requests_travel_on_a_stream_of_their_own_too(side: Writ
         await eventually(lambda: side.published_upto(3), "all is published")
     entries: Any = await side.redis.xrange(OPERATIONS_KEY)
     assert [entry_id for entry_id, _ in entries] == [b"1-2"]
+
+
+async def test_log_adds_up_at_every_thousandth_position(side: WriteSide) -> None:
+    await side.append_many(2_100)
+    async with side.relay():
+        await eventually(lambda: side.published_upto(2_100), "all is published")
+
+        async def summed() -> bool:
+            return (await side.store.sums(2_100))[0] == 2_000
+
+        await eventually(summed, "the sums are kept")
+    rows = [row async for batch in side.store.read_log(0, 2_000) for row in batch]
+    expected = [0] * PARTITIONS
+    for row in rows:
+        expected[partition_of(row.slot, PARTITIONS)] += term(row.position, row.leaf_hash)
+    assert list((await side.store.sums(2_100))[1]) == [each % MODULUS for each in expected]
+    assert (await side.store.sums(1_999))[0] == 1_000
+    assert await side.store.sums(999) == (0, ())

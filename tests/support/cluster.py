@@ -153,9 +153,11 @@ def _postgres_container() -> Iterator[str]:
 
 @contextmanager
 def _redis_container() -> Iterator[str]:
-    from testcontainers.community.redis import RedisContainer  # noqa: PLC0415 - looks for Docker when imported
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - looks for Docker when imported
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy  # noqa: PLC0415 - the same
 
-    with RedisContainer("redis:8", password=PASSWORD) as it:
+    server = DockerContainer("redis:8").with_command(["redis-server", "--requirepass", PASSWORD])
+    with server.with_exposed_ports(6379).waiting_for(LogMessageWaitStrategy("Ready to accept connections")) as it:
         yield f"redis://:{PASSWORD}@{_host(it, 6379)}:{it.get_exposed_port(6379)}/0"
 
 

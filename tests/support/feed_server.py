@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import orjson
 from fastapi import FastAPI, Request, Response
 
+from shared_kernel.events.completeness import EVERY, MODULUS, term
 from shared_kernel.messaging.feed import (
     EPOCH_HEADER,
     FEED_PATH,
     HEAD_HEADER,
     MEDIA_TYPE,
     PARTITIONS_HEADER,
+    SUMS_PATH,
     encode,
 )
 from shared_kernel.web.server import serve
@@ -50,6 +53,14 @@ class FeedServer:
         }
         return Response(b"".join(map(encode, rows)), media_type=MEDIA_TYPE, headers=headers)
 
+    async def sums(self, request: Request) -> Response:
+        """As the relay keeps them, at every thousandth position."""
+        position = min(int(request.query_params["upto"]), len(self.history.rows)) // EVERY * EVERY
+        sums = [0] * self.history.partitions
+        for row in self.history.rows[:position]:
+            sums[self.history.partition(row)] += term(row.position, row.leaf_hash)
+        return Response(orjson.dumps({"position": position, "sums": [str(each % MODULUS) for each in sums]}))
+
 
 @asynccontextmanager
 async def running_feed(history: History) -> AsyncIterator[FeedServer]:
@@ -57,6 +68,7 @@ async def running_feed(history: History) -> AsyncIterator[FeedServer]:
     server = FeedServer(history)
     app = FastAPI(openapi_url=None)
     app.add_api_route(FEED_PATH, server.answer)
+    app.add_api_route(SUMS_PATH, server.sums)
     ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(app, "127.0.0.1", 0, grace_seconds=1, started=ready.set_result))
     server.url = f"http://127.0.0.1:{await ready}"

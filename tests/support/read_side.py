@@ -105,9 +105,9 @@ class ReadSide:
         async with self.pool.connection() as connection:
             await engine.apply(connection, slices)
 
-    async def rows(self, query: str) -> list[tuple[Any, ...]]:
+    async def rows(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         async with self.pool.connection() as connection:
-            return await (await connection.execute(query.encode())).fetchall()
+            return await (await connection.execute(query.encode(), params or None)).fetchall()
 
     async def totals(self, generation: str = "blue") -> dict[str, int]:
         """Totals by tally id."""

@@ -35,6 +35,10 @@ SELECT {columns} FROM {schema}.events
 WHERE position > %s AND position <= %s AND starts_with(stream, %s) ORDER BY position LIMIT %s
 """
 
+_SUMS = """
+SELECT position, sums FROM {schema}.log_sums WHERE position <= %s ORDER BY position DESC LIMIT 1
+"""
+
 _PARTITION = """
 SELECT {columns} FROM {schema}.events
 WHERE position > %s AND position <= %s AND slot %% %s = %s ORDER BY position LIMIT %s
@@ -115,6 +119,10 @@ class Reads:
         """Rows of the streams of one category; a look at everything after the position, so ask from where you are."""
         _, head = await self.head()
         return await self._fetch(StoredRow, _CATEGORY, (after, head, f"{category}-", limit))
+
+    async def sums(self, upto: int) -> tuple[int, Sequence[int]]:
+        row = await self._first(_SUMS, (upto,))
+        return (row[0], [int(each) for each in row[1]]) if row else (0, ())
 
     async def partition(self, after: int, partition: int, limit: int) -> PartitionPage:
         partitions = (await self.installation()).partitions

@@ -112,6 +112,10 @@ class PostgresEventStore:
         """Up to `limit` rows of the streams `<category>-...` after a position."""
         return await self._reads.category(after, category, limit)
 
+    async def sums(self, upto: int) -> tuple[int, Sequence[int]]:
+        """The newest position at or before `upto` with kept sums, and those sums by partition; (0, ()) without any."""
+        return await self._reads.sums(upto)
+
     async def read_partition(self, after: int, partition: int, limit: int) -> PartitionPage:
         """Up to `limit` rows of one partition, and up to where that is everything."""
         return await self._reads.partition(after, partition, limit)

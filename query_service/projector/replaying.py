@@ -1,0 +1,130 @@
+"""Rows against events: a read model is folded again in memory, partition by partition, and compared with its table."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from psycopg import AsyncConnection, sql
+from psycopg.rows import args_row
+
+from query_service.infrastructure.projection import Key, Projection, Row
+from query_service.projector.auditing import Finding
+from query_service.projector.batch import Slice
+from query_service.projector.checkpoints import LOG, Unit
+from query_service.projector.decoding import Decoder
+from query_service.projector.folding import Pass, steps_of
+from query_service.projector.rows import TableRows
+from shared_kernel.events.envelope import StoredRow
+from shared_kernel.events.leaf import leaf_of
+
+Connection = AsyncConnection[Any]
+AT_ONCE = 1_000
+
+_COPY = sql.SQL("""
+    SELECT position, tenant, tenant_seq, stream, version, topic, payload_format, payload, metadata, event_id,
+           recorded_at, slot, leaf_version, leaf_hash
+      FROM public.audit_events WHERE slot %% %s = %s AND position <= %s ORDER BY position
+""")
+_ASIDE = sql.SQL("""
+    SELECT position FROM public.parked_events WHERE projection = %s AND generation = %s
+    UNION SELECT position FROM public.skipped_events WHERE projection = %s
+""")
+_POSITION = sql.SQL("""
+    SELECT position FROM public.checkpoints WHERE projection = %s AND generation = %s AND partition = %s
+""")
+
+
+class Replayed:
+    """The rows that the events of one partition make, and where each of them begins."""
+
+    def __init__(self, projection: Projection, aside: Iterable[int]) -> None:
+        self._projection = projection
+        self.folding = Pass(projection)
+        self.folding.begin({}, (), aside)
+        self.first: dict[Key, int] = {}
+
+    async def feed(self, decoder: Decoder, partition: int, rows: Sequence[StoredRow]) -> None:
+        arrivals = await decoder.decode([Slice(partition, rows[0].position - 1, 0, rows)])
+        for step in steps_of(self._projection, arrivals):
+            if step.fold is not None:
+                self.first.setdefault(step.key, step.arrival.row.position)
+            self.folding.advance(step)
+        self.folding.take_changes()
+
+
+async def compare_rows(
+    connection: Connection, decoder: Decoder, projection: Projection, unit: Unit, partition: int, *, partitions: int
+) -> Sequence[Finding]:
+    """What is wrong with the rows that come from this partition, in the snapshot of the caller; the first by position.
+
+    Raises ServiceUnavailable when the vault is away.
+    """
+    position = await _position(connection, unit, partition)
+    named = (unit.projection, unit.generation)
+    cursor = await connection.execute(_ASIDE, (*named, unit.projection))
+    replayed = Replayed(projection, [found for (found,) in await cursor.fetchall()])
+    async for rows in _copied(connection, partition, partitions, position):
+        await replayed.feed(decoder, partition, rows)
+    found = [
+        Finding(
+            *named,
+            partition,
+            "unfoldable",
+            event.row.position,
+            f"it was handled, now it fails ({event.trouble.reason}).",
+        )
+        for event in replayed.folding.parked[:1]
+    ]
+    table = TableRows(projection.table, unit.generation)
+    wrong = await _wrong(connection, table, replayed.folding.rows)
+    if wrong:
+        first = min(replayed.first[key] for key in wrong)
+        detail = f"{len(wrong)} rows are not what the events make of them, the first begins at position {first}."
+        found.append(Finding(*named, partition, "rows", first, detail))
+    return found
+
+
+async def inspect_copy(
+    connection: Connection, partition: int, partitions: int, log: Sequence[int]
+) -> Sequence[Finding]:
+    """What is wrong with the audit copy of a partition, whose events have these positions in the log."""
+    position = await _position(connection, LOG, partition)
+    expected = iter([each for each in log if each <= position])
+    named = (LOG.projection, LOG.generation, partition)
+    async for rows in _copied(connection, partition, partitions, position):
+        for row in rows:
+            if row.position != (due := next(expected, None)):
+                return [Finding(*named, "missing", due, f"the event at position {due} is not in the audit copy.")]
+            if leaf_of(row) != row.leaf_hash:
+                return [Finding(*named, "changed", row.position, f"the event at position {row.position} was changed.")]
+    left = next(expected, None)
+    if left is not None:
+        return [Finding(*named, "missing", left, f"the event at position {left} is not in the audit copy.")]
+    return []
+
+
+async def _position(connection: Connection, unit: Unit, partition: int) -> int:
+    cursor = await connection.execute(_POSITION, (unit.projection, unit.generation, partition))
+    (position,) = await cursor.fetchone() or (0,)
+    return int(position)
+
+
+async def _copied(
+    connection: Connection, partition: int, partitions: int, upto: int
+) -> AsyncIterator[Sequence[StoredRow]]:
+    async with connection.cursor("copied", binary=True, row_factory=args_row(StoredRow)) as cursor:
+        await cursor.execute(_COPY, (partitions, partition, upto))
+        while rows := await cursor.fetchmany(AT_ONCE):
+            yield rows
+
+
+async def _wrong(connection: Connection, table: TableRows, rows: Mapping[Key, Row | None]) -> Sequence[Key]:
+    """The keys whose rows in the table are missing, different, or there although they are gone."""
+    wrong: list[Key] = []
+    remaining = iter(rows.items())
+    while chunk := dict(islice(remaining, AT_ONCE)):
+        kept = {key: row for key, row in chunk.items() if row is not None}
+        gone = [key for key, row in chunk.items() if row is None]
+        wrong += await table.differing(connection, kept) if kept else []
+        wrong += table.by_key(await (await table.ask(connection, gone)).fetchall()) if gone else []
+    return wrong

@@ -1,0 +1,177 @@
+"""Completeness: whatever was left out, done twice, deleted or changed is found, with the first wrong position."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from query_service.projector import auditor as auditor_module
+from query_service.projector.auditing import Finding, run_with_sum
+from query_service.projector.parked_retry import retry, skip
+from query_service.projector.projector import decoder_of
+from query_service.projector.rebuild import rebuild
+from query_service.projector.verification import verify_all, verify_sums
+from shared_kernel.events.completeness import MODULUS
+from tests.projector.test_control import FIXED, NAME, write
+from tests.support.cluster import Database
+from tests.support.read_side import ReadSide, eventually
+from tests.support.tallies import PROJECTION, REGISTRY, TallyClosed, TallyRaised
+
+
+async def verified(side: ReadSide) -> list[tuple[str, str, int | None]]:
+    tools = side.tools()
+    found = await verify_all(tools, decoder_of(tools, REGISTRY, side.vault), [PROJECTION])
+    return [(finding.projection, finding.kind, finding.position) for finding in found]
+
+
+async def projected(side: ReadSide, count: int = 20) -> None:
+    await side.register()
+    write(side, count)
+    await side.publish()
+    await side.apply(side.engine(), side.slices())
+
+
+async def test_untouched_read_models_are_whole(side: ReadSide) -> None:
+    await projected(side)
+    (closed,) = write(side, 1)
+    side.history.append(f"tallies-{closed}", TallyClosed(tally_id=closed))
+    await side.apply(side.engine(), side.slices(40))
+    await rebuild(side.tools(), side.engine(), [PROJECTION])
+    assert await verified(side) == []
+
+
+async def test_sums_of_the_log_are_used_where_it_has_kept_them(side: ReadSide) -> None:
+    await projected(side, 600)
+    asked: list[int] = []
+    found = side.history.rows[1000].position
+    sums = side.feed.sums
+
+    async def counted(upto: int) -> Any:
+        position, by_partition = await sums(upto)
+        asked.append(position)
+        return position, by_partition
+
+    side.feed.sums = counted  # type: ignore[method-assign] # to look over its shoulder
+    assert await verify_sums(side.tools()) == []
+    assert found == 1001
+    assert 1000 in asked
+
+
+async def test_row_deleted_by_hand_is_found_with_the_position_where_it_began(side: ReadSide) -> None:
+    await projected(side)
+    third = side.history.rows[4].stream.removeprefix("tallies-")
+    await side.rows("DELETE FROM blue.tallies WHERE id = %s RETURNING 1", third)
+    assert await verified(side) == [(NAME, "rows", 5)]
+
+
+async def test_row_changed_by_hand_and_row_that_came_back_are_found(side: ReadSide) -> None:
+    await projected(side)
+    first, second = (side.history.rows[n].stream.removeprefix("tallies-") for n in (0, 2))
+    await side.rows("UPDATE blue.tallies SET total = total * 2 WHERE id = %s RETURNING 1", second)
+    side.history.append(f"tallies-{first}", TallyClosed(tally_id=UUID(first)))
+    kept = await side.rows("SELECT tenant, id FROM blue.tallies WHERE id = %s", first)
+    await side.apply(side.engine(), side.slices(40))
+    (key,) = kept
+    await side.rows(
+        "INSERT INTO blue.tallies (tenant, id, total, steps, details, note, version)"
+        " VALUES (%s, %s, 1, '{}', '{}', '', 2) RETURNING 1",
+        *key,
+    )
+    found = await verified(side)
+    assert {kind for _, kind, _ in found} == {"rows"}
+    assert found[0] == (NAME, "rows", 1)
+
+
+async def test_event_skipped_on_purpose_is_named(side: ReadSide) -> None:
+    await projected(side)
+    before = len(side.history.rows)
+    write(side, 1)
+    partition = side.history.partition(side.history.rows[before])
+    end = side.history.rows[-1].position
+    await side.rows(
+        "UPDATE public.checkpoints SET position = %s WHERE projection = 'tallies' AND partition = %s RETURNING 1",
+        end,
+        partition,
+    )
+    await side.apply(side.engine(), side.slices(before))  # the audit copy goes on, the tallies believe to be there
+    found = await verified(side)
+    assert (NAME, "missing", before + 1) in found
+    assert (NAME, "rows", before + 1) in found
+
+
+async def test_event_applied_twice_is_named(side: ReadSide) -> None:
+    await projected(side)
+    last = side.history.rows[-1]
+    partition = side.history.partition(last)
+    previous = side.history.last(last.position - 1)[partition]
+    for name in ("tallies", "audit_events"):
+        await side.rows(
+            "UPDATE public.checkpoints SET position = %s WHERE projection = %s AND partition = %s RETURNING 1",
+            previous,
+            name,
+            partition,
+        )
+    await side.apply(side.engine(), side.slices(last.position - 1))
+    found = await verified(side)
+    assert (NAME, "twice", last.position) in found
+    assert any(kind == "rows" for _, kind, _ in found)
+
+
+async def test_event_missing_from_the_audit_copy_and_one_that_was_changed_are_named(
+    side: ReadSide, query_database: Database
+) -> None:
+    await projected(side)
+    with psycopg.connect(query_database.owner_url) as connection:
+        connection.execute("DELETE FROM public.audit_events WHERE position = 7")
+    assert ("audit_events", "missing", 7) in await verified(side)
+    with psycopg.connect(query_database.owner_url) as connection:
+        connection.execute("UPDATE public.audit_events SET payload = '{}' WHERE position = 3")
+    assert ("audit_events", "changed", 3) in await verified(side)
+
+
+async def test_parked_and_skipped_events_are_accounted_for(side: ReadSide) -> None:
+    await side.register()
+    (first, second) = write(side, 2, by=-1)
+    side.history.append(f"tallies-{first}", TallyRaised(tally_id=first, by=5))
+    await side.apply(side.engine(), side.slices())
+    assert await verified(side) == []
+    await skip(side.pool, side.engine(), NAME, ("default", f"tallies-{first}"), 2, reason="r", actor="a")
+    assert await verified(side) == []
+    await retry(side.pool, side.engine(FIXED), NAME, ("default", f"tallies-{second}"))
+    assert await verify_sums(side.tools()) == []
+
+
+async def test_auditor_tells_in_the_background(side: ReadSide, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auditor_module, "EVERY", 0.1)
+    write(side, 10)
+    await side.publish()
+    async with side.projector() as tools:
+        await side.caught_up()
+        await side.rows("DELETE FROM blue.tallies RETURNING 1")
+
+        async def told() -> bool:
+            return "rows are not what the events make" in (await tools.status.readiness())["completeness"]
+
+        await eventually(told, "what is missing is told")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "positions"),
+    [
+        (lambda shares: shares[3], [40]),
+        (lambda shares: shares[1] + shares[2], [20, 30]),
+        (sum, [10, 20, 30, 40]),
+        (lambda shares: shares[0] + shares[2], []),
+    ],
+)
+def test_run_of_events_is_told_from_its_sum(wanted: Callable[[list[int]], int], positions: list[int]) -> None:
+    shares = [5, MODULUS - 3, 11, 1000]
+    terms = [(10 * (index + 1), share) for index, share in enumerate(shares)]
+    assert list(run_with_sum(terms, wanted(shares) % MODULUS)) == positions
+
+
+def test_finding_is_a_sentence() -> None:
+    finding = Finding(NAME, "blue", 3, "missing", 7, "the event at position 7 of the log were not handled.")
+    assert finding.sentence().startswith("tallies/blue from position 7 on: ")
