@@ -2,7 +2,8 @@
 
 A service's script folder is an ordinary Alembic folder whose `env.py` only calls `run()`. Scripts use unqualified
 names: `upgrade` puts the wanted schema first in the search path, and functions pin it with
-`SET search_path FROM CURRENT`.
+`SET search_path FROM CURRENT`. Revisions are numbered in four digits and go forward only. One that leaves code of
+earlier releases working says so: `works_since = "0007"` names the oldest revision whose code still runs on it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,11 @@ ADVISORY_LOCK = 0x7477_696E_6C6F_6701
 
 APPLICATION = "twinlog-migrate"
 
+WORKS_SINCE = "works_since"
+
+Installed = tuple[str, str | None] | None
+"""The revision of a database with what it promises to older code; None for an empty one."""
+
 QUEUE_TIMEOUT = "120s"
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "600s"
@@ -36,7 +42,8 @@ STATEMENT_TIMEOUT = "600s"
 def upgrade(owner_url: str, folder: Path, *, schema: str = "public", grants: Sequence[sql.Composed] = ()) -> None:
     """Bring `schema` of the database behind `owner_url` (any libpq URL) to the newest revision, then apply `grants`.
 
-    Safe to call from many processes at once and on an empty database; a second call changes nothing.
+    Safe to call from many processes at once and on an empty database; a second call changes nothing, and neither does
+    one on a newer schema that says it works with this release.
     Raises psycopg.Error when the database refuses and SchemaMismatch when it is newer than this release.
     """
     with alone(owner_url) as guard:
@@ -46,10 +53,11 @@ def upgrade(owner_url: str, folder: Path, *, schema: str = "public", grants: Seq
         try:
             _run_scripts(partial(_connect, owner_url, schema), folder, schema)
         except CommandError:
-            raise _mismatch(_revision_of(guard, schema), head(folder)) from None
+            _compare(_installed(guard, schema), folder)
+            return
         except DBAPIError as error:
             raise (error.orig or error) from error
-        for grant in grants:
+        for grant in (*grants, _promise(folder, schema)):
             guard.execute(grant)
 
 
@@ -75,11 +83,11 @@ def head(folder: Path) -> str:
 
 
 async def check(connection: psycopg.AsyncConnection[Any], folder: Path, *, schema: str = "public") -> None:
-    """Raises SchemaMismatch unless `schema` is at this release's revision."""
+    """Raises SchemaMismatch unless `schema` is at this release's revision, or at a newer one that works with it."""
     async with connection.cursor(row_factory=tuple_row) as cursor:
         await cursor.execute(_EXISTS, (_version_table(schema),))
         if (await cursor.fetchone()) == (True,):
-            await cursor.execute(_revision_query(schema))
+            await cursor.execute(_revision_query(schema), (_version_table(schema),))
             found = await cursor.fetchone()
         else:
             found = None
@@ -88,7 +96,7 @@ async def check(connection: psycopg.AsyncConnection[Any], folder: Path, *, schem
 
 def check_blocking(connection: psycopg.Connection[Any], folder: Path, *, schema: str = "public") -> None:
     """The same as `check`, for code that runs in threads."""
-    _compare(_revision_row(connection, schema), folder)
+    _compare(_installed(connection, schema), folder)
 
 
 def run() -> None:
@@ -140,25 +148,42 @@ def _version_table(schema: str) -> str:
 
 
 def _revision_query(schema: str) -> sql.Composed:
-    return sql.SQL("SELECT version_num FROM {}").format(sql.Identifier(schema, "alembic_version"))
+    return sql.SQL("SELECT version_num, obj_description(to_regclass(%s), 'pg_class') AS promise FROM {}").format(
+        sql.Identifier(schema, "alembic_version")
+    )
 
 
-def _revision_row(connection: psycopg.Connection[Any], schema: str) -> tuple[str] | None:
+def _installed(connection: psycopg.Connection[Any], schema: str) -> Installed:
     with connection.cursor(row_factory=tuple_row) as cursor:
         if cursor.execute(_EXISTS, (_version_table(schema),)).fetchone() != (True,):
             return None
-        return cursor.execute(_revision_query(schema)).fetchone()
+        return cursor.execute(_revision_query(schema), (_version_table(schema),)).fetchone()
 
 
-def _revision_of(connection: psycopg.Connection, schema: str) -> str | None:
-    row = _revision_row(connection, schema)
-    return None if row is None else str(row[0])
+def _promise(folder: Path, schema: str) -> sql.Composed:
+    """Which releases the newest revision works with, kept where older ones can read it, and tied to that revision."""
+    newest = head(folder)
+    since = getattr(ScriptDirectory.from_config(configuration(folder)).get_revision(newest).module, WORKS_SINCE, newest)
+    text = sql.Literal(_promised(newest, since))
+    return sql.SQL("COMMENT ON TABLE {} IS {}").format(sql.Identifier(schema, "alembic_version"), text)
 
 
-def _compare(row: tuple[str] | None, folder: Path) -> None:
-    found, needed = None if row is None else str(row[0]), head(folder)
-    if found != needed:
-        raise _mismatch(found, needed)
+def _promised(revision: str, since: str) -> str:
+    return f"{revision} works with code since {since}"
+
+
+def _compare(installed: Installed, folder: Path) -> None:
+    found, promise = (None, None) if installed is None else installed
+    needed = head(folder)
+    if found == needed or (found and promise and _works(found, promise, needed)):
+        return
+    raise _mismatch(found, needed)
+
+
+def _works(found: str, promise: str, needed: str) -> bool:
+    """Whether the newer schema that was found says that code which needs this one may run on it."""
+    since = promise.removeprefix(_promised(found, ""))
+    return since != promise and since <= needed < found
 
 
 def _mismatch(found: str | None, needed: str) -> SchemaMismatch:

@@ -42,4 +42,4 @@ def scripted(folder: Path) -> Iterator[Scripted]:
         )
         with Operations.context(context):
             script.module.upgrade()
-        yield Scripted(label, script.revision, TIMEOUTS + written.getvalue())
+        yield Scripted(label, script.revision, f"{TIMEOUTS}BEGIN;\n{written.getvalue()}COMMIT;\n")

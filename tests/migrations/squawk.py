@@ -46,7 +46,7 @@ def faults(scripts: Iterable[Scripted], folder: Path) -> list[Fault]:
     for script in scripts:
         (folder / script.file_name).write_text(script.sql)
     program = str(Path(sys.executable).with_name("squawk"))
-    options = ["--reporter", "json", "--assume-in-transaction", "--pg-version", OLDEST_POSTGRESQL]
+    options = ["--reporter", "json", "--pg-version", OLDEST_POSTGRESQL]
     ended = subprocess.run(
         [program, *options, *sorted(path.name for path in folder.iterdir())],
         cwd=folder,

@@ -29,10 +29,12 @@ def test_no_migration_blocks_or_breaks_running_code(tmp_path: Path) -> None:
     ],
 )
 def test_a_planted_violation_is_found(tmp_path: Path, statement: str, rule: str) -> None:
-    found = faults([Scripted("planted", "0001", f"{TIMEOUTS}{statement};\n")], tmp_path)
+    found = faults([Scripted("planted", "0001", f"{TIMEOUTS}BEGIN;\n{statement};\nCOMMIT;\n")], tmp_path)
     assert rule in {each.rule for each in found}
 
 
 def test_a_script_without_its_timeouts_is_found(tmp_path: Path) -> None:
-    found = faults([Scripted("planted", "0001", "ALTER TABLE resources ADD COLUMN title text;\n")], tmp_path)
+    found = faults(
+        [Scripted("planted", "0001", "BEGIN;\nALTER TABLE resources ADD COLUMN title text;\nCOMMIT;\n")], tmp_path
+    )
     assert {each.rule for each in found} == {"require-lock-timeout", "require-statement-timeout"}

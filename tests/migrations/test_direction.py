@@ -1,0 +1,81 @@
+"""Revisions are numbered, go forward from an empty database to head, and say what becomes of earlier code."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic import command
+from sqlalchemy import NullPool, create_engine
+
+from deploy.local.databases import COMMAND, QUERY, VAULT, Plan
+from shared_kernel import migrations
+from tests.migrations.script import revisions
+from tests.migrations.squawk import FOLDERS
+from tests.support.cluster import Cluster, migrate
+
+PLANS = dict(zip(FOLDERS, (COMMAND, VAULT, QUERY), strict=True))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_revisions_are_numbered_without_a_gap_and_promise_nothing_about_the_future(folder: Path) -> None:
+    numbers = [script.revision for script in revisions(folder)]
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    for script in revisions(folder):
+        assert getattr(script.module, migrations.WORKS_SINCE, script.revision) <= script.revision
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_every_revision_can_be_reached_from_empty_and_from_the_one_before(cluster: Cluster, folder: Path) -> None:
+    """One by one, as an installation that took every release did; the result is that of one leap."""
+    with cluster.empty() as steps, cluster.empty() as leap:
+        urls = [cluster.url(name, COMMAND.owner) for name in (steps, leap)]
+        for script in revisions(folder):
+            step(urls[0], folder, script.revision)
+        migrations.upgrade(urls[1], folder)
+        assert described(urls[0]) == described(urls[1])
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=lambda plan: plan.name)
+def test_migrating_twice_changes_nothing(cluster: Cluster, plan: Plan) -> None:
+    with cluster.copy_of(plan) as name:
+        url = cluster.url(name, plan.owner)
+        before = described(url)
+        migrate(plan, url)
+        assert described(url) == before
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def test_no_revision_goes_back(folder: Path) -> None:
+    for script in revisions(folder):
+        with pytest.raises((NotImplementedError, AttributeError)):
+            script.module.downgrade()
+
+
+def step(url: str, folder: Path, revision: str) -> None:
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: migrations._connect(url, "public"), poolclass=NullPool
+    )
+    with engine.connect() as connection:
+        config = migrations.configuration(folder)
+        config.attributes.update(connection=connection, schema="public")
+        command.upgrade(config, revision)
+
+
+def described(url: str) -> list[tuple[str, ...]]:
+    """Columns, indexes, constraints and functions of everything that is ours."""
+    with psycopg.connect(url) as connection:
+        return connection.execute(_DESCRIPTION).fetchall()
+
+
+_DESCRIPTION = """
+SELECT c.relname || '.' || a.attname, format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull FROM pg_attribute a
+JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attnum > 0 AND NOT a.attisdropped AND n.nspname !~ '^(pg_|information_schema)'
+UNION ALL SELECT schemaname || '.' || indexname, indexdef FROM pg_indexes
+WHERE schemaname !~ '^(pg_|information_schema)'
+UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+WHERE connamespace::regnamespace::text !~ '^(pg_|information_schema)'
+UNION ALL SELECT proname, pg_get_functiondef(oid) FROM pg_proc
+WHERE pronamespace::regnamespace::text !~ '^(pg_|information_schema)'
+ORDER BY 1, 2
+"""
