@@ -15,10 +15,10 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from shared_kernel.errors import FieldError, ValidationFailed
-from shared_kernel.text import line
+from shared_kernel.text import LINE_PATTERN, line, shown
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -26,8 +26,11 @@ MAX_LIMIT = 200
 _POSITION = struct.Struct(">Q")
 _MAC_BYTES = 16
 
-Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(line)]
+Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(line), shown(LINE_PATTERN, 255, 1)]
 """A value to filter by: one line of text that PostgreSQL can hold."""
+
+Cursor = Annotated[Word, WithJsonSchema({"type": "string", "pattern": "^([A-Za-z0-9_-]{32}|0|[1-9][0-9]{0,17})$"})]
+"""What `Cursors.seal` makes; a list whose items show their positions takes a bare position too."""
 
 
 class PageQuery(BaseModel):
@@ -36,7 +39,7 @@ class PageQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="how many items at most")] = DEFAULT_LIMIT
-    after: Annotated[Word | None, Field(description="the cursor from the `Link` header of the page before")] = None
+    after: Annotated[Cursor | None, Field(description="the cursor from the `Link` header of the page before")] = None
 
     @property
     def descending(self) -> bool:

@@ -133,6 +133,16 @@ def found(row: T | None) -> T:
     return row
 
 
+VERSIONED: dict[int | str, dict[str, Any]] = {
+    200: {"headers": documented("Preference-Applied", "ETag")},
+    304: {
+        "description": "The caller has this version: `If-None-Match` names its tag.",
+        "headers": documented("Preference-Applied", "ETag"),
+    },
+}
+"""For the `responses=` of a route that answers with `answer_version`."""
+
+
 def read_responses(*further: type[TwinlogError], headers: Sequence[str] = ()) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses=`: what a read can answer besides what any route can, and the headers of a good one."""
     waiting = (MalformedConsistencyToken, LogEpochChanged, ReadModelBehind, ReadModelParked)

@@ -209,7 +209,7 @@ PreferHeader = Annotated[
         description="`wait=<seconds>`: how long to wait for the read model to reach the Consistency-Token.",
     ),
     PlainValidator(_parsed_preferences),
-    WithJsonSchema({"type": "string", "pattern": "^wait=[0-9]{1,2}$", "examples": ["wait=1"]}),
+    WithJsonSchema({"type": "string", "examples": ["wait=1"]}),  # no pattern: what is not known is ignored
 ]
 """`prefer: PreferHeader` in a route that reads."""
 

@@ -19,6 +19,7 @@ from shared_kernel.errors import (
     ValidationFailed,
 )
 from shared_kernel.web.headers import RESPONSE_HEADERS, MalformedHeader
+from shared_kernel.web.links import connect
 from shared_kernel.web.problems import (
     BodyTooLarge,
     InternalError,
@@ -55,6 +56,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         if getattr(route, "include_in_schema", True):
             for method in route.methods or ():
                 _complete(raw["paths"][route.path_format][method.lower()], manners_of(route, 0), route)
+    connect(raw["paths"])
     return _with_components(raw)
 
 

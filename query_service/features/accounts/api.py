@@ -9,7 +9,7 @@ from starlette.responses import Response
 from query_service.features.accounts.permissions import COLUMNS, READ, READ_OWN
 from query_service.features.accounts.queries import PROJECTION, UserQuery, user_by_id, users_on
 from query_service.features.accounts.views import MeView, UserList, UserView
-from query_service.infrastructure.reading import ReadingOf, found, read_responses
+from query_service.infrastructure.reading import VERSIONED, ReadingOf, found, read_responses
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound
 from shared_kernel.web.access import requires
@@ -38,7 +38,7 @@ async def list_users(
     return reading.answer_page(UserList(items=tuple(UserView(**row) for row in shown)), link)
 
 
-@router.get("/v1/users/{user_id}", response_model=UserView, responses=read_responses(NotFound, headers=["ETag"]))
+@router.get("/v1/users/{user_id}", response_model=UserView, responses=read_responses(NotFound) | VERSIONED)
 async def read_user(
     user_id: UUID, known: IfNoneMatchHeader, caller: Annotated[Principal, requires(READ)], reading: ReadingOf
 ) -> Response:

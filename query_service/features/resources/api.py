@@ -17,7 +17,7 @@ from query_service.features.resources.queries import (
 )
 from query_service.features.resources.views import ResourceList, ResourceView
 from query_service.infrastructure.audit_log import EventList
-from query_service.infrastructure.reading import ReadingOf, found, read_responses
+from query_service.infrastructure.reading import VERSIONED, ReadingOf, found, read_responses
 from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound
@@ -39,9 +39,7 @@ async def list_resources(
     return reading.answer_page(ResourceList(items=tuple(ResourceView(**row) for row in shown)), link)
 
 
-@router.get(
-    "/v1/resources/{resource_id}", response_model=ResourceView, responses=read_responses(NotFound, headers=["ETag"])
-)
+@router.get("/v1/resources/{resource_id}", response_model=ResourceView, responses=read_responses(NotFound) | VERSIONED)
 async def read_resource(
     resource_id: UUID, known: IfNoneMatchHeader, caller: Annotated[Principal, requires(READ)], reading: ReadingOf
 ) -> Response:
