@@ -12,7 +12,7 @@ NOTHING: frozenset[str] = frozenset()
 GENERATIONS = ("blue", "green")
 
 MAY_CHANGE: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = {
-    ("command", "command"): {"publication": frozenset({"INSERT", "UPDATE"})},
+    ("command", "command"): {"publication": frozenset({"INSERT", "UPDATE"}), "log_sums": ADD},
     ("query", "query"): {"audit_events": ADD, "skipped_events": ADD, "alembic_version": NOTHING},
     ("vault", "command"): {"subject_keys": ADD},
     ("vault", "query"): {},
