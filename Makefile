@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-emit-find-links --upgrade
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: help install demo up down reset test lint long bench compose-test test-docker lock deps
+.PHONY: help install demo up down reset test lint long bench compose-test test-docker lock deps openapi
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -72,3 +72,6 @@ lock: install ## write the lock files anew from pyproject.toml
 
 deps: install ## draw who imports whom, refuse cycles
 	$(BIN)/python -m tests.support.dependencies $(PACKAGES)
+
+openapi: install ## write both OpenAPI documents (docs/api) anew
+	$(BIN)/python -m tests.contract.documents
