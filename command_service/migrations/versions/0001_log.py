@@ -2,14 +2,6 @@
 
 There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
 
-There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
-
-There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
-
-There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
-
-There is no CHECK on `events`: each would be parsed anew with every batch, and the append function is the only way in.
-
 Text is compared bytewise (COLLATE "C"): names are compared for equality only, and indexes survive a new libc.
 """
 
