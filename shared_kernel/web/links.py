@@ -27,17 +27,21 @@ def connect(paths: Operations) -> None:
 
 
 def _links(paths: Operations, collection: str, found: str) -> Iterator[tuple[str, Any]]:
+    member_of = re.compile(rf"{re.escape(collection)}/{{(\w+)}}(/.*)?")
     for path, operations in paths.items():
-        member = re.fullmatch(rf"{re.escape(collection)}/{{(\w+)}}(/.*)?", path)
+        member = member_of.fullmatch(path)
         if member is None:
             continue
         parameters = {member[1]: found.format("id" if member[1].endswith("_id") else member[1])}
         # The tag is that of the member itself: it does not fit what hangs on it, nor does a list have one.
         tagged = "{" not in (member[2] or "") and "items" not in found
-        for operation in operations.values():
-            condition = _CONDITION if tagged and _takes_version(operation) else {}
-            name = operation["operationId"]
-            yield name, {"operationId": name, "parameters": parameters | condition}
+        yield from (_link(operation, parameters, tagged=tagged) for operation in operations.values())
+
+
+def _link(operation: Mapping[str, Any], parameters: Mapping[str, str], *, tagged: bool) -> tuple[str, Any]:
+    name = operation["operationId"]
+    condition = _CONDITION if tagged and _takes_version(operation) else {}
+    return name, {"operationId": name, "parameters": {**parameters, **condition}}
 
 
 def _takes_version(operation: Mapping[str, Any]) -> bool:
