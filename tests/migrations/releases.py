@@ -58,7 +58,8 @@ class Process:
                 f" ON CONFLICT ON CONSTRAINT shelves_pk DO UPDATE SET {column} = EXCLUDED.{column}".encode(),
                 (key, value),
             )
-            row = connection.execute(f"SELECT {column} FROM shelves WHERE id = %s".encode(), (key,)).fetchone()  # noqa: S608
+            question = f"SELECT {column} FROM shelves WHERE id = %s".encode()  # noqa: S608 - of two constants
+            row = connection.execute(question, (key,)).fetchone()
             assert row == (value,), f"release {self.number} wrote {value} and read {row}"
 
 
