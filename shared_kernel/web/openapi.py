@@ -67,11 +67,7 @@ def openapi_document(app: FastAPI) -> bytes:
 
 def _complete(operation: dict[str, Any], manners: Manners, route: RouteContext) -> None:
     operation["operationId"] = route.name
-    operation["security"] = [{"bearer": []}] if manners.permission else []
-    if manners.permission:
-        operation["x-permission"] = str(manners.permission)
-    if manners.step_up:
-        operation["x-step-up"] = manners.step_up.value
+    operation |= _guarded(manners)
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]
@@ -82,6 +78,16 @@ def _complete(operation: dict[str, Any], manners: Manners, route: RouteContext) 
         headers = response.setdefault("headers", {})
         headers.update({name: {"$ref": f"#/components/headers/{name}"} for name in ALWAYS_SENT})
     _offer_plain_json(operation)
+
+
+def _guarded(manners: Manners) -> dict[str, Any]:
+    """What a caller needs: a token, a permission, and fresh proof."""
+    found: dict[str, Any] = {"security": [{"bearer": []}] if manners.permission else []}
+    if manners.permission:
+        found["x-permission"] = str(manners.permission)
+    if manners.step_up:
+        found["x-step-up"] = manners.step_up.value
+    return found
 
 
 def _common(manners: Manners) -> dict[int | str, dict[str, Any]]:
