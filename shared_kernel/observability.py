@@ -34,7 +34,7 @@ SENSITIVE = frozenset(
 """A log field is obscured when one of the words its name is made of is among these."""
 
 FOREIGN_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "psycopg", "psycopg.pool", "alembic", "fastapi")
-TALKATIVE_LOGGERS = ("uvicorn.access", "httpx2", "httpcore2", "casbin")
+TALKATIVE_LOGGERS = ("uvicorn.access", "httpx2", "httpcore2", "casbin", "psycopg", "psycopg.pool")
 """They write out addresses with their queries, or what they are asked to decide, at level info."""
 
 MAX_NESTING = 6
