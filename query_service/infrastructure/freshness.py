@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from query_service.infrastructure.database import Database
 from query_service.infrastructure.notifications import Notifications
 from query_service.infrastructure.progress import Live, Progress
-from query_service.infrastructure.tasks import end
+from shared_kernel.background import end
 from shared_kernel.errors import LogEpochChanged, Message, ReadModelBehind, ReadModelParked, ServiceUnavailable
 from shared_kernel.messaging.consistency import ConsistencyToken
 from shared_kernel.messaging.mark import MARK_KEY, Mark

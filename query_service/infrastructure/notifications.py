@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from query_service.infrastructure.tasks import end
+from shared_kernel.background import end
 
 RECONNECT = 1.0
 """Seconds before a broken connection is made anew."""

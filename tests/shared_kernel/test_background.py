@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from query_service.infrastructure import tasks
+from shared_kernel import background
 
 
 async def deaf(times: int) -> None:
@@ -19,18 +19,18 @@ async def deaf(times: int) -> None:
 
 @pytest.mark.parametrize("times", [0, 1, 3])
 async def test_a_task_ends_even_if_it_loses_cancellations(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks, "AGAIN", 0.01)
+    monkeypatch.setattr(background, "AGAIN", 0.01)
     task = asyncio.create_task(deaf(times))
     await asyncio.sleep(0)
-    await tasks.end(task)
+    await background.end(task)
     assert task.cancelled()
 
 
 async def test_what_has_ended_or_never_began_needs_no_end() -> None:
-    await tasks.end(None)
+    await background.end(None)
     done = asyncio.create_task(asyncio.sleep(0))
     await done
-    await tasks.end(done)
+    await background.end(done)
     assert not done.cancelled()
 
 
@@ -42,5 +42,5 @@ async def broken() -> None:
 async def test_a_task_that_fails_has_ended_too() -> None:
     task = asyncio.create_task(broken())
     await asyncio.sleep(0.01)
-    await tasks.end(task)
+    await background.end(task)
     assert isinstance(task.exception(), ValueError)
