@@ -1,4 +1,4 @@
-"""PostgreSQL can write no byte more, as on a full disk: commands hear 503 until there is room, and nothing is lost."""
+"""PostgreSQL can write no byte more, as on a full disk: commands wait or hear 503, and nothing is lost."""
 
 import os
 import subprocess
@@ -49,7 +49,6 @@ async def test_a_full_disk_loses_and_repeats_nothing(stack: Stack) -> None:
         fill_the_disk(stack.pids()["postgres"])
         acknowledged = len(history.acknowledged)
         await history.reach(acknowledged + AFTER)
-    assert history.repeated, "somebody heard that it cannot be done now"
     # The log file of the server could not grow either, so only its new beginning tells of its end.
     assert stack.log("postgres").count("database system is ready to accept connections") > starts
     rows = read_log(stack)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from command_service.relay.agreement import Resumption, _require_not_ahead
-from command_service.relay.log import Installation, Publication
+from command_service.relay.log import Installation, Log, Publication
 from command_service.relay.publisher import Top, _top
 from command_service.relay.publishing import Publishing, _sound
 from command_service.relay.refusals import ForeignEntry, LogDamaged, RedisAheadOfLog
@@ -101,7 +101,7 @@ def publishing(held: dict[int, int], start: int = 0) -> Publishing:
     history = History()
     history.rows = rows(40)
     resumption = Resumption(Publication(1, start, tuple(history.last(start))), held)
-    return Publishing(None, None, SystemClock(), resumption)  # type: ignore[arg-type] # chaining touches neither
+    return Publishing(Log(None), None, SystemClock(), resumption)  # type: ignore[arg-type] # chaining asks neither
 
 
 def test_chain_names_the_predecessor_in_the_partition_across_batches() -> None:
