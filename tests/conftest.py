@@ -11,6 +11,7 @@ import redis
 import structlog
 
 from deploy.local.databases import COMMAND, QUERY, VAULT
+from shared_kernel.observability import log_context
 from tests.support.cluster import ENGINES, Cluster, Database, Vault, running_cluster, running_valkey
 from tests.support.stack import Stack, running_stack
 
@@ -49,6 +50,7 @@ def logs_of_its_own() -> Iterator[None]:
     """However a test configures logging, the next one does not inherit it."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    log_context.set({})
     yield
     structlog.reset_defaults()
     root.handlers[:] = handlers
