@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.__main__ import DEMANDS, ROWS, main
+from tests.benchmarks.__main__ import main
+from tests.benchmarks.appends import DEMANDS, ROWS
 from tests.benchmarks.contestants import CONTESTANTS
 
 SHORT = ["library/1", "persistence-module/1", "plain-insert/1", "events-only/1", "everything/32"]
@@ -13,9 +14,9 @@ SHORT = ["library/1", "persistence-module/1", "plain-insert/1", "events-only/1",
 
 @pytest.mark.integration
 def test_short_run_reports_every_contestant(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "results" / "bench.json"
-    main(["--seconds", "0.2", "--rounds", "1", "--out", str(out), "--only", *SHORT])
-    report = json.loads(out.read_text())
+    out = tmp_path / "results"
+    main(["--section", "appends", "--seconds", "0.2", "--rounds", "1", "--out", str(out), "--only", *SHORT])
+    report = json.loads((out / "bench-appends.json").read_text())
     assert list(report["figures"]) == [row.name for row in ROWS if row.name in SHORT]
     assert all(figures["per_second"] > 0 for figures in report["figures"].values())
     assert report["settings"]["fsync"] == report["settings"]["synchronous_commit"] == "on"
