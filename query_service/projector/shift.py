@@ -77,7 +77,8 @@ class Shift:
         self._resume({cursor.partition for cursor in cursors} - reading.halted.keys() - reading.partitions)
         if reading.slices:
             await self._apply(reading.slices)
-        elif reading.feed_trouble or not cursors:
+        self._say_halted()
+        if not reading.slices and (reading.feed_trouble or not cursors):
             await pause(self._tools.stop, PATIENCE)
 
     def _awake(self) -> list[Cursor]:
@@ -131,15 +132,13 @@ class Shift:
 
     def _halt(self, partition: int, reason: str) -> None:
         self._halted[partition] = (reason, time.monotonic() + TRY_AGAIN_AFTER)
-        self._say_halted()
 
     def _resume(self, partitions: AbstractSet[int]) -> None:
         """These partitions are well, or not ours any more."""
-        if partitions & self._halted.keys():
-            self._halted = {number: halt for number, halt in self._halted.items() if number not in partitions}
-            self._say_halted()
+        self._halted = {number: halt for number, halt in self._halted.items() if number not in partitions}
 
     def _say_halted(self) -> None:
+        """With each step: a new stretch of work knows nothing of what an earlier one has said."""
         reasons = sorted({reason for reason, _ in self._halted.values()})
         numbers = ", ".join(str(partition) for partition in sorted(self._halted))
         self._status.report("partitions", f"Partition {numbers} stands still: {' '.join(reasons)}" if reasons else "")

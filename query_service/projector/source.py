@@ -195,6 +195,6 @@ def _message(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Message:
 def _require_same_epoch(cursor: Cursor, epoch: int) -> None:
     if epoch != cursor.epoch:
         raise NotTheLog(
-            f"The log is in epoch {epoch}, but partition {cursor.partition} was read in epoch {cursor.epoch}: "
+            f"The log is in epoch {epoch}, but it was read in epoch {cursor.epoch}: "
             "the log was restored; rebuild the query database from it."
         )

@@ -3,10 +3,15 @@
 from dataclasses import replace
 
 from query_service.projector.checkpoints import Unit
+from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.partition import stream_key
 from tests.support.read_side import ReadSide, eventually, has_no_reason, has_reason, write
 
 TALLIES = Unit("tallies", "blue")
+END_OTHER_SESSIONS = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user"
+    " AND pid <> pg_backend_pid() AND datname = current_database()"
+)
 
 
 async def test_forged_message_stops_its_partition_and_no_other(side: ReadSide) -> None:
@@ -104,3 +109,17 @@ async def test_event_that_redis_has_but_the_log_does_not_is_refused(side: ReadSi
         await eventually(lambda: has_reason(tools, "partitions"), "the missing event is reported")
         assert "Redis has one" in (await tools.status.readiness())["partitions"]
     assert await side.positions() != last
+
+
+async def test_reason_of_a_halt_is_forgotten_though_the_sessions_broke_meanwhile(side: ReadSide) -> None:
+    """The loop starts anew after trouble, and so must what it says."""
+    write(side, 10)
+    await side.publish()
+    async with side.projector() as tools:
+        await side.caught_up()
+        await side.redis.set(MARK_KEY, Mark(99, 1_000, (1_000,) * 8, 1).encode())
+        await eventually(lambda: has_reason(tools, "partitions"), "the foreign mark is reported")
+        await side.rows(END_OTHER_SESSIONS)
+        await side.pool.check()
+        await side.mark()
+        await eventually(lambda: has_no_reason(tools, "partitions"), "all is well again")
