@@ -10,7 +10,3 @@ depends_on = None
 
 def upgrade() -> None:
     ${upgrades if upgrades else 'op.execute("")'}
-
-
-def downgrade() -> None:
-    raise NotImplementedError("Nothing can rebuild a key: restore the vault from its backup instead of migrating down.")

@@ -10,7 +10,3 @@ depends_on = None
 
 def upgrade() -> None:
     ${upgrades if upgrades else 'op.execute("")'}
-
-
-def downgrade() -> None:
-    raise NotImplementedError("The read side is rebuilt from the log; drop its database instead of migrating down.")

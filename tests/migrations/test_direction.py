@@ -47,8 +47,7 @@ def test_migrating_twice_changes_nothing(cluster: Cluster, plan: Plan) -> None:
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 def test_no_revision_goes_back(folder: Path) -> None:
     for script in revisions(folder):
-        with pytest.raises((NotImplementedError, AttributeError)):
-            script.module.downgrade()
+        assert not hasattr(script.module, "downgrade")
 
 
 def step(url: str, folder: Path, revision: str) -> None:

@@ -58,7 +58,3 @@ CREATE TRIGGER erased_subjects_fence BEFORE INSERT ON erased_subjects
 def upgrade() -> None:
     op.execute(TABLES)
     op.execute(FENCE)
-
-
-def downgrade() -> None:
-    raise NotImplementedError("Nothing can rebuild a key: restore the vault from its backup instead of migrating down.")

@@ -78,7 +78,3 @@ def upgrade() -> None:
     op.execute(BOOKKEEPING)
     for generation in ("blue", "green"):
         op.execute(READ_MODEL.format(generation=generation))
-
-
-def downgrade() -> None:
-    raise NotImplementedError("The read side is rebuilt from the log; drop its database instead of migrating down.")

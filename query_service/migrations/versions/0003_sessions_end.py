@@ -24,7 +24,3 @@ def upgrade() -> None:
     for generation in ("blue", "green"):
         op.execute(SESSIONS.format(generation=generation))
         op.execute(ENDED.format(generation=generation))
-
-
-def downgrade() -> None:
-    raise NotImplementedError("The read side is rebuilt from the log; drop its database instead of migrating down.")
