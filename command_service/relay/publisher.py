@@ -1,5 +1,7 @@
 """The Redis side of the relay: what is there, what is added, and the mark."""
 
+import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,8 +12,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from command_service.relay.refusals import ForeignEntry
+from shared_kernel.messaging.client import ANSWER_SECONDS
 from shared_kernel.messaging.mark import MARK_KEY, Mark
-from shared_kernel.messaging.message import Message, encode
+from shared_kernel.messaging.message import Message, encode, words
 from shared_kernel.messaging.operations import KEPT, OPERATIONS_KEY, OPERATIONS_PREFIX
 from shared_kernel.messaging.partition import partition_of, stream_key
 
@@ -59,7 +62,7 @@ class Publisher:
         An entry that Redis refuses raises redis.ResponseError; those after it may have been added all the same.
         """
         commands = [self._xadd(message, len(mark.last)) for message in messages]
-        commands.append(_packed(b"SET", MARK_KEY.encode(), mark.encode()))
+        commands.append(_packed((b"SET", MARK_KEY.encode(), mark.encode())))
         await self._send(commands)
 
     async def announce(self, mark: Mark) -> None:
@@ -78,18 +81,18 @@ class Publisher:
 
     def _xadd(self, message: Message, partitions: int) -> bytes:
         key = stream_key(partition_of(message.row.slot, partitions))
-        fields = (part for pair in encode(message).items() for part in pair)
         head = (b"XADD", key.encode(), b"MAXLEN", b"~", self._cap, message.entry_id.encode())
-        return _packed(*head, *fields)
+        return _packed((*head, *words(message)))
 
     async def _send(self, commands: Sequence[bytes]) -> None:
         """Like a pipeline of the client, at half the cost: it builds and packs each command in Python."""
         pool = self._client.connection_pool
         connection = await pool.get_connection()  # type: ignore[no-untyped-call] # redis ships it without types
         try:
-            await connection.send_packed_command(commands)
-            for _ in commands:
-                await connection.read_response()
+            async with asyncio.timeout(ANSWER_SECONDS):  # one for all answers: one for each costs more than the answer
+                await connection.send_packed_command(commands)
+                for _ in commands:
+                    await connection.read_response(timeout=math.inf)
         except BaseException:
             await connection.disconnect()  # answers that were not read must not be taken for those of the next user
             raise
@@ -97,8 +100,8 @@ class Publisher:
             await pool.release(connection)
 
 
-def _packed(*words: bytes) -> bytes:
-    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type] # its stub knows tuples of length one only
+def _packed(command: tuple[bytes, ...]) -> bytes:
+    packed: bytes = hiredis.pack_command(command)  # type: ignore[arg-type] # its stub knows tuples of length one only
     return packed
 
 

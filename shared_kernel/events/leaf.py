@@ -15,6 +15,13 @@ from shared_kernel.events.envelope import StoredRow
 LEAF_VERSION = 1
 DOMAIN = b"twinlog/event/v1"
 
+_START = b"\x00" + DOMAIN
+_LENGTH = struct.Struct(">I").pack
+_LONG = struct.Struct(">Iq").pack
+_SHORT_THEN_16 = struct.Struct(">IhI").pack
+_LONG_THEN_32 = struct.Struct(">IqI").pack
+_32 = _LENGTH(32)
+
 
 def leaf_hash(  # the arguments are the format's fields, in the format's order
     *,
@@ -31,20 +38,26 @@ def leaf_hash(  # the arguments are the format's fields, in the format's order
     payload: bytes,
 ) -> bytes:
     """32 bytes. Integers are signed big-endian: 8 bytes, `payload_format` 2."""
-    fields = (
-        struct.pack(">q", position),
-        tenant.encode(),
-        struct.pack(">q", tenant_seq),
-        stream.encode(),
-        struct.pack(">q", version),
-        topic.encode(),
-        struct.pack(">h", payload_format),
+    named, told, of_topic = tenant.encode(), stream.encode(), topic.encode()
+    parts = (
+        _START,
+        _LONG(8, position),
+        _LENGTH(len(named)),
+        named,
+        _LONG(8, tenant_seq),
+        _LENGTH(len(told)),
+        told,
+        _LONG(8, version),
+        _LENGTH(len(of_topic)),
+        of_topic,
+        _SHORT_THEN_16(2, payload_format, 16),
         event_id.bytes,
-        struct.pack(">q", recorded_at),
+        _LONG_THEN_32(8, recorded_at, 32),
         hashlib.sha256(metadata).digest(),
+        _32,
         hashlib.sha256(payload).digest(),
     )
-    return hashlib.sha256(b"\x00" + DOMAIN + b"".join(struct.pack(">I", len(f)) + f for f in fields)).digest()
+    return hashlib.sha256(b"".join(parts)).digest()
 
 
 def leaf_of(row: StoredRow) -> bytes:

@@ -28,30 +28,58 @@ class Message:
         return f"{self.epoch}-{self.row.position}"
 
 
-def encode(message: Message) -> dict[bytes, bytes]:
-    """The entry's fields; `ce_*` are CloudEvents attributes and extensions (lower-case names without separators)."""
+def words(message: Message) -> tuple[bytes, ...]:
+    """The entry's fields as they are sent, name and value in turn; `ce_*` are CloudEvents attributes and extensions.
+
+    (Lower-case names without separators.)
+    """
     row = message.row
-    return {
-        b"ce_specversion": b"1.0",
-        b"ce_id": str(row.event_id).encode(),
-        b"ce_source": SOURCE,
-        b"ce_type": row.topic.encode(),
-        b"ce_subject": row.stream.encode(),
-        b"ce_time": rfc3339(row.recorded_at).encode(),
-        b"ce_datacontenttype": CONTENT_TYPES[row.payload_format],
-        b"ce_epoch": str(message.epoch).encode(),
-        b"ce_position": str(row.position).encode(),
-        b"ce_previous": str(message.previous).encode(),
-        b"ce_tenant": row.tenant.encode(),
-        b"ce_tenantseq": str(row.tenant_seq).encode(),
-        b"ce_version": str(row.version).encode(),
-        b"ce_recordedat": str(row.recorded_at).encode(),
-        b"ce_slot": str(row.slot).encode(),
-        b"ce_leafversion": str(row.leaf_version).encode(),
-        b"ce_leafhash": row.leaf_hash.hex().encode(),
-        b"metadata": row.metadata,
-        b"data": row.payload,
-    }
+    return (
+        b"ce_specversion",
+        b"1.0",
+        b"ce_id",
+        str(row.event_id).encode(),
+        b"ce_source",
+        SOURCE,
+        b"ce_type",
+        row.topic.encode(),
+        b"ce_subject",
+        row.stream.encode(),
+        b"ce_time",
+        rfc3339(row.recorded_at).encode(),
+        b"ce_datacontenttype",
+        CONTENT_TYPES[row.payload_format],
+        b"ce_epoch",
+        b"%d" % message.epoch,
+        b"ce_position",
+        b"%d" % row.position,
+        b"ce_previous",
+        b"%d" % message.previous,
+        b"ce_tenant",
+        row.tenant.encode(),
+        b"ce_tenantseq",
+        b"%d" % row.tenant_seq,
+        b"ce_version",
+        b"%d" % row.version,
+        b"ce_recordedat",
+        b"%d" % row.recorded_at,
+        b"ce_slot",
+        b"%d" % row.slot,
+        b"ce_leafversion",
+        b"%d" % row.leaf_version,
+        b"ce_leafhash",
+        row.leaf_hash.hex().encode(),
+        b"metadata",
+        row.metadata,
+        b"data",
+        row.payload,
+    )
+
+
+def encode(message: Message) -> dict[bytes, bytes]:
+    """The entry's fields by name."""
+    flat = words(message)
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def decode(fields: Mapping[bytes, bytes]) -> Message:
