@@ -74,11 +74,12 @@ class Denials:
                 while self._learnt_at < asked_at:
                     await self._news.wait()
 
-    async def _connect(self) -> None:
+    async def _connect(self) -> AsyncConnection[Any]:
         async with asyncio.timeout(PATIENCE):
-            self._connection = await open_connection(self._url)
-            await self._connection.execute(_LISTEN)
-            await self._learn(self._connection)
+            connection = self._connection = await open_connection(self._url)
+            await connection.execute(_LISTEN)
+            await self._learn(connection)
+        return connection
 
     async def _follow(self) -> None:
         while True:
@@ -89,10 +90,9 @@ class Denials:
                 await asyncio.sleep(POLL)
 
     async def _follow_connection(self) -> None:
-        if self._connection is None or self._connection.closed:
-            await self._connect()
         connection = self._connection
-        assert connection is not None  # noqa: S101 (for the type checker: just opened)
+        if connection is None or connection.closed:
+            connection = await self._connect()
         try:
             async for _ in connection.notifies(timeout=POLL, stop_after=1):
                 pass
@@ -104,6 +104,8 @@ class Denials:
 
     async def _learn(self, connection: AsyncConnection[Any]) -> None:
         asked_at = self.known.clock()
+        if self.known.was_set_back():
+            self._position = 0
         cursor = await connection.execute(_ENDED, (self._position, KEPT * 1_000_000))
         for position, tenant, stream, recorded_at in await cursor.fetchall():
             self.known.add(tenant, UUID(stream.removeprefix("sessions-")), recorded_at)
