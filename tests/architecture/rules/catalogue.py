@@ -32,6 +32,7 @@ RULES: dict[str, Rule] = {
     "no-cover-budget": suppressions.no_cover_budget,
     "quiet-import": probing.quiet_import,
     "route-permission": probing.route_permission,
+    "event-compatibility": probing.event_compatibility,
     "links-resolve": documents.links_resolve,
     "decisions-guarded": documents.decisions_guarded,
     "commands-exist": documents.commands_exist,

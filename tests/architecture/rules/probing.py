@@ -20,6 +20,11 @@ def route_permission(root: Path) -> list[Finding]:
     return _ask("routes.py", root, "route-permission")
 
 
+def event_compatibility(root: Path) -> list[Finding]:
+    """What was committed as the schema of a topic can still be read: a changed class gets a topic of its own."""
+    return _ask("schemas.py", root, "event-compatibility")
+
+
 def _ask(probe: str, root: Path, rule: str) -> list[Finding]:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-P", str(_PROBES / probe), str(root)],
