@@ -15,13 +15,15 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.appends import Appends
+from tests.benchmarks.http import Http
 from tests.benchmarks.section import Findings, Plan, Section
 from tests.support import results
 
-SECTIONS: tuple[Section, ...] = (Appends(),)
+SECTIONS: tuple[Section, ...] = (Appends(), Http())
 
 COLUMNS = {"per_second": ("per second", ",.0f"), "p50_ms": ("p50 ms", ".2f")}
 COLUMNS |= {"p99_ms": ("p99 ms", ".2f"), "p999_ms": ("p99.9 ms", ".2f")}
+COLUMNS |= {"cpu_us": ("server \u00b5s each", ",.0f")}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
