@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
-from command_service.cli import ensure_default_tenant
+from command_service.bootstrap import bootstrap
 from tests.support.cluster import Database, Vault
 from tests.support.command_process import command_process, variables_of
 from tests.support.command_side import settings_of
@@ -43,9 +43,12 @@ def test_created_tenant_takes_registrations_and_its_admin_signs_in(variables: di
         assert http.put(path, headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
-def test_first_tenant_is_there_however_often_it_is_asked_for(command_database: Database, vault_database: Vault) -> None:
+async def test_first_tenant_is_there_however_often_a_service_starts(
+    command_database: Database, vault_database: Vault
+) -> None:
     for _ in range(2):
-        ensure_default_tenant(settings_of(command_database, vault_database))
+        async with bootstrap(settings_of(command_database, vault_database)).running():
+            pass
     with psycopg.connect(command_database.owner_url) as connection:
         found = connection.execute("SELECT tenant, stream, topic FROM events").fetchall()
         claimed = connection.execute("SELECT tenant, kind, key FROM claims").fetchall()

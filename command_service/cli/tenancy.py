@@ -1,32 +1,23 @@
-"""What operators type about tenants and users: `twinlog tenants create`, `twinlog users create-admin`."""
+"""Tenants and users from the command line: `twinlog tenants create`, `twinlog users create-admin`."""
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 import typer
-from pydantic import SecretStr, TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter
 
-from command_service.bootstrap import Services, bootstrap
+from command_service.bootstrap import Services
+from command_service.cli.services import Json, refusing_values, with_services
 from command_service.features.access.commands import CreateTenant, GrantRole, Role, TenantSlug
 from command_service.features.accounts.commands import Registration
 from command_service.infrastructure.call import DEFAULT_TENANT, Call
-from command_service.settings import Settings, load
-from shared_kernel.process import EXIT_REFUSED
-from shared_kernel.terminal import end, say, sentences
+from command_service.settings import load
+from shared_kernel.terminal import say, sentences
 
-T = TypeVar("T")
-
-app = typer.Typer(no_args_is_help=True)
 tenants = typer.Typer(no_args_is_help=True, help="Tenants: worlds of their own for users and what they own.")
 users = typer.Typer(no_args_is_help=True, help="Users, as far as operators make them.")
-app.add_typer(tenants, name="tenants")
-app.add_typer(users, name="users")
-
-Json = Annotated[bool, typer.Option("--json", help="One line of JSON for machines.")]
 
 
 @tenants.command()
@@ -68,31 +59,6 @@ def create_admin(
         say({"tenant": tenant, "user_id": user_id}, as_json=as_json, sentence=sentence)
 
 
-def ensure_default_tenant(settings: Settings) -> None:
-    """Create the tenant `default` unless it is there, as the command service itself does when it starts."""
-
-    async def nothing_else(_: Services) -> None:
-        """Starting is enough."""
-
-    asyncio.run(with_services(settings, nothing_else))
-
-
-async def with_services(settings: Settings, use: Callable[[Services], Awaitable[T]]) -> T:
-    """Run something against the command service's stores; the service itself need not be running."""
-    services = bootstrap(settings)
-    async with services.running():
-        return await use(services)
-
-
-@contextmanager
-def refusing_values(*, as_json: bool) -> Iterator[None]:
-    """Turn a value that is not acceptable into a sentence; the value itself is not repeated."""
-    try:
-        yield
-    except ValidationError as error:
-        end("validation-failed", _faults(error), EXIT_REFUSED, as_json=as_json)
-
-
 async def _create_tenant(services: Services, command: CreateTenant) -> None:
     await services.access.create_tenant(command, Call.of_system(command.slug, "cli"))
 
@@ -102,8 +68,3 @@ async def _make_admin(services: Services, tenant: str, registration: Registratio
     user_id = (await services.accounts.register(registration, call)).id
     await services.access.grant(GrantRole(UUID(user_id), Role.ADMIN), call)
     return user_id
-
-
-def _faults(error: ValidationError) -> str:
-    found = (("--" + "-".join(map(str, each["loc"])), each["msg"]) for each in error.errors())
-    return "; ".join(f"{name.rstrip('-') or 'The value'}: {why.removeprefix('Value error, ')}" for name, why in found)

@@ -1,0 +1,9 @@
+"""What operators type about the write side; a new group is a line here."""
+
+import typer
+
+from command_service.cli.tenancy import tenants, users
+
+app = typer.Typer(no_args_is_help=True)
+app.add_typer(tenants, name="tenants")
+app.add_typer(users, name="users")
