@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -80,12 +80,15 @@ def run_python(
 
 
 def start_python(
-    arguments: Sequence[str], identity: Identity | None = None, interpreter: str = sys.executable
+    arguments: Sequence[str],
+    identity: Identity | None = None,
+    interpreter: str = sys.executable,
+    variables: Mapping[str, str] | None = None,
 ) -> "subprocess.Popen[str]":
-    """Start Python as that user; whoever calls looks after the process."""
+    """Start Python as that user, with these variables besides; whoever calls looks after the process."""
     return subprocess.Popen(
         [interpreter, *arguments],
-        env=environment(),
+        env={**environment(), **(variables or {})},
         cwd="/",
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -76,3 +76,29 @@ def test_session_is_forgotten_when_its_last_token_has_expired(
 def test_older_knowledge_does_not_make_newer_older(denials: DenialList, clock: Clock) -> None:
     denials.known_since(clock.now - 100)
     assert denials.age == 0
+
+
+def test_session_is_not_forgotten_because_the_wall_clock_jumped() -> None:
+    steady, wall = Clock(), Clock()
+    known = DenialList(steady, wall)
+    known.add("acme", ENDED, int(wall.now * 1_000_000))
+    wall.now += 10 * KEPT
+    known.known_since(steady.now)
+    wall.now -= 10 * KEPT
+    with pytest.raises(Unauthenticated):
+        known.refuse(caller(ENDED))
+
+
+@pytest.mark.parametrize(
+    ("jumps", "back"), [((), False), ((3600.0,), False), ((-0.5,), False), ((3600.0, -3600.0), True)]
+)
+def test_wall_clock_that_is_set_back_is_noticed_once(jumps: tuple[float, ...], *, back: bool) -> None:
+    steady, wall = Clock(), Clock()
+    known = DenialList(steady, wall)
+    assert not known.was_set_back()
+    for seconds in jumps:
+        noticed = known.was_set_back()
+        assert not noticed
+        wall.now += seconds
+    assert known.was_set_back() is back
+    assert not known.was_set_back()

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from command_service.features.sessions.commands import EndSession, StartSession
@@ -21,6 +21,7 @@ from command_service.infrastructure.answer import Answer
 from command_service.infrastructure.call import Call
 from command_service.infrastructure.event_store.port import Claim, ClaimAction
 from command_service.infrastructure.execution import Execution
+from shared_kernel.auth.claims import SKEW
 from shared_kernel.auth.policy import ObjectAttributes
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound, TwinlogError, VersionConflict
@@ -140,8 +141,9 @@ class SessionHandlers:
 
 
 def _order(session: Session, now: datetime) -> tuple[bool, datetime, str]:
-    """Those that are over anyway go first, then the oldest."""
-    return session.over(now) is None, session.started_at, str(session.session_id)
+    """Those that are over anyway go first, and those of a clock that was wrong; then the oldest."""
+    begun = session.started_at <= now + timedelta(seconds=SKEW)
+    return begun and session.over(now) is None, session.started_at, str(session.session_id)
 
 
 def _place(action: ClaimAction, user_id: UUID, slot: int) -> Claim:
