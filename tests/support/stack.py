@@ -16,6 +16,8 @@ from tests.support.processes import ROOT, interpreter_for, start_python
 
 ANY_PORTS = [word for name in ("command", "query", "relay", "projector") for word in (f"--{name}-port", "0")]
 STOPS_WITHIN = 60
+PATIENCE = 100.0
+"""Seconds that a command may take, unless it is given more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,17 @@ class Stack:
         """What a service or an engine has written so far."""
         return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
 
-    def twinlog(self, *words: str, given: str = "") -> "subprocess.CompletedProcess[str]":
+    def twinlog(self, *words: str, given: str = "", seconds: float = PATIENCE) -> "subprocess.CompletedProcess[str]":
         """Run a `twinlog` command against this stack."""
-        return twinlog(*words, variables={"TWINLOG_DATA": str(self.data)}, given=given)
+        return twinlog(*words, variables={"TWINLOG_DATA": str(self.data)}, given=given, seconds=seconds)
 
 
 def twinlog(
-    *words: str, variables: Mapping[str, str] | None = None, given: str = "", cwd: Path = ROOT
+    *words: str,
+    variables: Mapping[str, str] | None = None,
+    given: str = "",
+    cwd: Path = ROOT,
+    seconds: float = PATIENCE,
 ) -> "subprocess.CompletedProcess[str]":
     """Run a `twinlog` command to its end, as a person would."""
     return subprocess.run(
@@ -54,7 +60,7 @@ def twinlog(
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=seconds,
         check=False,
     )
 
