@@ -12,6 +12,7 @@ import typer
 from command_service.cli import app as command_app
 from deploy.demo.command import demo
 from deploy.doctor.command import doctor
+from deploy.epoch import epoch
 from deploy.local import commands
 from query_service.cli import app as query_app
 
@@ -28,6 +29,7 @@ def application() -> typer.Typer:
     )
     for command in (commands.up, commands.down, demo, doctor, commands.migrate):
         root.command()(command)
+    root.add_typer(epoch, name="epoch")
     for service, app in SERVICES:
         root.add_typer(reaching(app, service))
     return root

@@ -1,5 +1,6 @@
 """The log as the relay sees it, over the one connection whose session also holds the leader's lock."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -17,16 +18,33 @@ LEADER_LOCK = 0x7477_7265_6C61_7901
 CHANNEL = "appended"
 """Where the append function says that there is something new; only a wake-up, reading is the truth."""
 
-# A relay whose host vanishes must not keep the lock until the server's own TCP patience (hours) ends.
-KEEPALIVE = "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c statement_timeout=60s"
+# A relay whose host vanishes must not keep the lock until the server's own TCP patience (hours) ends, and one that is
+# stopped in the middle of its work, though its host answers for it, not until somebody notices.
+PATIENCE = (
+    "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c statement_timeout=60s "
+    "-c idle_session_timeout=1s"
+)
+BEAT_EVERY = 0.3
+"""Seconds between signs of life while nothing else is asked, far below the time-out of an idle session."""
 
-_ROWS = sql.SQL("""
-    SELECT position, tenant, tenant_seq, stream, version, topic, payload_format, payload, metadata, event_id,
-           recorded_at, slot, leaf_version, leaf_hash
-      FROM events WHERE position > %s ORDER BY position LIMIT %s
+HEAVY = 16 * 1024 * 1024
+"""Bytes after which no further row is read at once: an event may be of any size."""
+
+_COLUMNS = sql.SQL("""
+    position, tenant, tenant_seq, stream, version, topic, payload_format, payload, metadata, event_id,
+    recorded_at, slot, leaf_version, leaf_hash
 """)
+_ROWS = sql.SQL("""
+    SELECT {columns}
+      FROM (SELECT {columns}, sum(octet_length(payload) + octet_length(metadata))
+                   OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+              FROM events WHERE position > %s ORDER BY position LIMIT %s) AS next
+     WHERE before IS NULL OR before < %s ORDER BY position
+""").format(columns=_COLUMNS)
 _HEAD = sql.SQL("SELECT position FROM events ORDER BY position DESC LIMIT 1")
 _LEAVES = sql.SQL("SELECT position, leaf_hash FROM events WHERE position = ANY(%s)")
+_EPOCH = sql.SQL("SELECT epoch FROM installation")
+_BEAT = sql.SQL("SELECT 1 AS beat")
 _INSTALLATION = sql.SQL("SELECT epoch, partitions FROM installation")
 _LASTS = sql.SQL("""
     SELECT slot %% %s AS partition, max(position) AS last
@@ -62,7 +80,7 @@ class Publication:
 async def connect(url: str) -> AsyncConnection[Any]:
     """A connection of its own, never a pooled one: the lock and the notifications belong to the session."""
     return await AsyncConnection.connect(
-        url, autocommit=True, options=KEEPALIVE, application_name="twinlog-relay", connect_timeout=10
+        url, autocommit=True, options=PATIENCE, application_name="twinlog-relay", connect_timeout=10
     )
 
 
@@ -90,14 +108,24 @@ class Log:
         epoch, partitions = await cursor.fetchone() or (0, 0)
         return Installation(epoch, partitions)
 
+    async def epoch(self) -> int:
+        """The epoch as it is now. What is read after it was raised finds the raised one here."""
+        return int(await self._value(_EPOCH) or 0)
+
+    async def keep_alive(self) -> None:
+        """Give signs of life until cancelled: the lead is lost with the session, and the session by silence."""
+        while True:
+            await asyncio.sleep(BEAT_EVERY)
+            await self._connection.execute(_BEAT)
+
     async def head(self) -> int:
         """The newest position; 0 for an empty log."""
         return int(await self._value(_HEAD) or 0)
 
     async def read(self, after: int, limit: int) -> Sequence[StoredRow]:
-        """The next rows in position order."""
+        """The next rows in position order: one, and more as long as they are not heavy together."""
         async with self._connection.cursor(binary=True, row_factory=args_row(StoredRow)) as cursor:
-            await cursor.execute(_ROWS, (after, limit))
+            await cursor.execute(_ROWS, (after, limit, HEAVY))
             return await cursor.fetchall()
 
     async def leaves(self, positions: Sequence[int]) -> dict[int, bytes]:

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from command_service.relay.refusals import ForeignEntry
+from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY, told
 from shared_kernel.messaging.client import ANSWER_SECONDS
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.message import Message, encode, words
@@ -67,6 +68,22 @@ class Publisher:
 
     async def announce(self, mark: Mark) -> None:
         await self._client.set(MARK_KEY, mark.encode())
+
+    async def trim(self, epoch: int, partitions: int) -> None:
+        """Let go of what every projection has handled, as far as the projectors have told; about, so that it is cheap.
+
+        A partition of which one has not told anything in this epoch is left alone. The newest entry always stays.
+        """
+        stored: Any = await self._client.hgetall(CHECKPOINTS_KEY)
+        handled: dict[int, tuple[int, int]] = {}
+        for each in told(stored):
+            reached = (each.epoch, each.position)
+            handled[each.partition] = min(handled.get(each.partition, reached), reached)
+        pipeline = self._client.pipeline(transaction=False)
+        for partition, (told_epoch, position) in handled.items():
+            if told_epoch == epoch and partition < partitions:
+                pipeline.xtrim(stream_key(partition), minid=f"{epoch}-{position}", approximate=True)
+        await pipeline.execute()
 
     async def tell_operators_wishes(self, messages: Sequence[Message]) -> None:
         """Add those of the messages that are requests of operators to the stream that is read without any batch.

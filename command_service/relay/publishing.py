@@ -16,6 +16,10 @@ from shared_kernel.messaging.partition import partition_of
 
 MARK_EVERY = 0.25
 SAVE_EVERY = 1.0
+TRIM_EVERY = 5.0
+LARGEST_ENTRY = 8 * 1024 * 1024
+"""Bytes of payload from which on an event is not put on a stream: readers miss it there, and read it from the feed."""
+
 BLOCKS = 3
 """Thousands of positions at most whose sums are made up in one go, so that publishing hardly waits."""
 
@@ -32,6 +36,7 @@ class Publishing:
         self._summing = log.summing(len(resumption.start.last))
         self._marked_at = 0.0
         self._saved_at = 0.0
+        self._trimmed_at = time.monotonic()
         self._saved: Publication | None = None
 
     async def publish(self, rows: Sequence[StoredRow]) -> int:
@@ -53,6 +58,9 @@ class Publishing:
             await self._summing.advance(self.done.position, BLOCKS)
         if now - self._saved_at >= SAVE_EVERY:
             await self.save()
+        if now - self._trimmed_at >= TRIM_EVERY:
+            self._trimmed_at = now
+            await self._publisher.trim(self.done.epoch, len(self.done.last))
 
     async def save(self) -> None:
         self._saved_at = time.monotonic()
@@ -61,11 +69,14 @@ class Publishing:
             self._saved = self.done
 
     def _chain(self, rows: Sequence[StoredRow]) -> tuple[list[Message], Publication]:
-        """Each row with its predecessor in its partition; rows that the stream already holds only move the chain."""
+        """Each row with its predecessor in its partition.
+
+        Rows that the stream already holds, or that are too large for it, only move the chain.
+        """
         epoch, last, messages = self.done.epoch, list(self.done.last), []
         for row in rows:
             partition = partition_of(row.slot, len(last))
-            if row.position > self._held.get(partition, 0):
+            if row.position > self._held.get(partition, 0) and len(row.payload) < LARGEST_ENTRY:
                 messages.append(Message(epoch, last[partition], row))
             last[partition] = row.position
         return messages, Publication(epoch, rows[-1].position, tuple(last))

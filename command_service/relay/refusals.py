@@ -21,3 +21,7 @@ class HistoryDiffers(PublicationRefused):
 
 class LogDamaged(PublicationRefused):
     """The log is not as it was written: a position is missing, or a leaf hash does not fit the stored bytes."""
+
+
+class EpochChanged(TwinlogError):
+    """The epoch of the log was raised since we agreed with Redis: agree anew."""

@@ -9,16 +9,16 @@ from command_service.relay.agreement import Resumption, agree
 from command_service.relay.log import Log, connect
 from command_service.relay.publisher import Publisher
 from command_service.relay.publishing import Publishing
-from command_service.relay.refusals import PublicationRefused
+from command_service.relay.refusals import EpochChanged, PublicationRefused
 from command_service.relay.status import Status
 from shared_kernel.clock import Clock, microseconds
 from shared_kernel.messaging.backoff import Backoff, pause
 
-BATCH = 500
+BATCH = 1_000
 IDLE = 0.1
 """Seconds without a notification after which the log is read all the same."""
 
-LEAD_TRY_EVERY = 0.5
+LEAD_TRY_EVERY = 0.2
 REFUSED_PAUSE = 2.0
 
 
@@ -69,7 +69,12 @@ class Relay:
         self._status.report("database", "")
         self._status.led(leading=True)
         await log.listen()
-        await self._lead(log)
+        alive = asyncio.create_task(log.keep_alive())
+        try:
+            await self._lead(log)
+        finally:
+            alive.cancel()
+            await asyncio.gather(alive, return_exceptions=True)  # a session that broke is found by all who use it
 
     async def _lead(self, log: Log) -> None:
         backoff = Backoff(self._stop, longest=2.0)
@@ -77,6 +82,8 @@ class Relay:
             try:
                 resumption = await agree(log, self._publisher, self._catch_up_at_most)
                 await self._publish(log, resumption)
+            except EpochChanged:
+                continue
             except PublicationRefused as refusal:
                 self._status.report("redis", "")
                 self._status.report("log", refusal.detail)
@@ -109,7 +116,9 @@ class Relay:
 
     async def _step(self, log: Log, publishing: Publishing) -> None:
         rows = await log.read(publishing.done.position, BATCH)
-        behind = await log.head() - publishing.done.position if len(rows) == BATCH else len(rows)
+        if await log.epoch() != publishing.done.epoch:  # asked after reading: what came after it is of another epoch
+            raise EpochChanged
+        behind = await log.head() - publishing.done.position if rows else 0
         self._status.behind(behind, self._age(rows[0].recorded_at) if rows else 0.0)
         if rows:
             self._status.published.inc(await publishing.publish(rows))

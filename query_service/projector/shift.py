@@ -23,10 +23,10 @@ from query_service.projector.source import Cursor, Source
 from query_service.projector.status import Status
 from shared_kernel.errors import ServiceUnavailable, TwinlogError
 from shared_kernel.messaging.backoff import pause
+from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY, field_of, told, value_of
 from shared_kernel.observability import get_logger
 from shared_kernel.privacy.cipher import Unreadable
 
-CHECKPOINTS_KEY = "projector:checkpoints"
 PATIENCE = 0.25
 """Seconds to wait for events before looking around."""
 
@@ -58,7 +58,6 @@ class Shift:
         self._source = Source(tools.redis, tools.feed)
         self._cursors: dict[int, Cursor] = {}
         self._halted: dict[int, tuple[str, float]] = {}
-        self._news: dict[Any, Any] = {}
         self._look_around_at = 0.0
         self._catching_up: asyncio.Task[None] | None = None
 
@@ -122,10 +121,6 @@ class Shift:
         self._status.handled.inc(sum(len(events.rows) for events in slices))
         for unit, event in applied.parked:
             self._status.parked(unit.projection, event)
-        for unit, partitions in applied.members.items():
-            for partition in partitions:
-                cursor = ends[partition]
-                self._news[f"{unit}/{partition}"] = f"{cursor.epoch}-{cursor.position}"
 
     def _rests(self, partition: int) -> bool:
         return partition in self._halted and self._halted[partition][1] > time.monotonic()
@@ -152,7 +147,7 @@ class Shift:
         self._cursors = {number: cursor for number, cursor in self._cursors.items() if number in held}
         self._resume(gone)
         await self._reload([*(held - self._cursors.keys()), *(number for number in self._halted if number in held)])
-        await self._publish_checkpoints()
+        await self._tell_checkpoints()
         await self._take_census()
         self._status.report("database", "")
 
@@ -164,11 +159,20 @@ class Shift:
                 if found.unit == LOG and found.partition in self._leases.held:
                     self._cursors[found.partition] = Cursor(found.partition, found.epoch, found.position)
 
-    async def _publish_checkpoints(self) -> None:
+    async def _tell_checkpoints(self) -> None:
         """For operators and for trimming; nothing that we do depends on it."""
-        if self._news:
-            await self._tools.redis.hset(CHECKPOINTS_KEY, mapping=self._news)
-            self._news.clear()
+        held = self._leases.held
+        async with self._tools.pool.connection() as connection:
+            found = await checkpoints.read(connection, held)
+        telling: dict[Any, Any] = {
+            field_of(str(each.unit), each.partition): value_of(each.epoch, each.position) for each in found
+        }
+        stored: Any = await self._tools.redis.hgetall(CHECKPOINTS_KEY)
+        gone = {field_of(each.unit, each.partition) for each in told(stored) if each.partition in held} - telling.keys()
+        if telling:
+            await self._tools.redis.hset(CHECKPOINTS_KEY, mapping=telling)
+        if gone:
+            await self._tools.redis.hdel(CHECKPOINTS_KEY, *gone)
 
     async def _take_census(self) -> None:
         held, names = sorted(self._leases.held), [projection.name for projection in self._tools.projections]

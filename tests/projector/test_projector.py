@@ -11,7 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from query_service.projector.checkpoints import LOG, Unit
-from query_service.projector.shift import CHECKPOINTS_KEY, Tools
+from query_service.projector.shift import Tools
+from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY
 from shared_kernel.messaging.mark import MARK_KEY
 from tests.support.read_side import ReadSide, eventually, has_no_reason, has_reason, write
 from tests.support.tallies import PROJECTION, TallyOpened, TallyRaised
