@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, LiteralString
 from uuid import uuid4
@@ -12,12 +11,10 @@ import pytest
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 
 from deploy.local.databases import COMMAND
-from deploy.local.engines import EmbeddedPostgres
 from tests.infrastructure.event_store.racer import MODULE_PATH, PORT, UNSAFE, library
 from tests.infrastructure.event_store.racing import OURS, THEIRS, Outcome, Race, old_snapshot, plant_slow_commits, run
 from tests.support import results
 from tests.support.cluster import Cluster, Database
-from tests.support.places import open_folder
 from tests.support.processes import wait_until
 
 SEED = 20_261_123
@@ -102,17 +99,6 @@ def assert_whole(outcome: Outcome, events: int) -> None:
     assert outcome.verdict.broken == {}
     assert outcome.verdict.seen == outcome.verdict.acknowledged >= events
     assert outcome.refused > 0, "stale appends were part of the race"
-
-
-@pytest.fixture
-def durable_cluster() -> Iterator[Cluster]:
-    """A server that keeps its promises, for figures that are to be believed."""
-    with open_folder() as folder:
-        engine = EmbeddedPostgres(folder / "engine", durable=True)
-        try:
-            yield Cluster(engine.start())
-        finally:
-            engine.stop()
 
 
 @pytest.mark.long
