@@ -13,7 +13,12 @@ GENERATIONS = ("blue", "green")
 
 MAY_CHANGE: Mapping[tuple[str, str], Mapping[str, frozenset[str]]] = {
     ("command", "command"): {"publication": frozenset({"INSERT", "UPDATE"}), "log_sums": ADD},
-    ("query", "query"): {"audit_events": ADD, "skipped_events": ADD, "alembic_version": NOTHING},
+    ("query", "query"): {
+        "audit_events": ADD,
+        "skipped_events": ADD,
+        "lost_events": NOTHING,
+        "alembic_version": NOTHING,
+    },
     ("vault", "command"): {"subject_keys": ADD},
     ("vault", "query"): {},
 }

@@ -25,6 +25,9 @@ GRANTS = (
     "GRANT SELECT, INSERT, UPDATE ON public.projections, public.log_mark, public.orders_heard TO {role}",
     "GRANT SELECT, INSERT, UPDATE ON public.orders, public.rebuilds TO {role}",
     "GRANT SELECT, INSERT ON public.skipped_events TO {role}",
+    "GRANT SELECT, INSERT, UPDATE ON public.log_epochs TO {role}",
+    "GRANT SELECT ON public.lost_events TO {role}",
+    "GRANT EXECUTE ON FUNCTION public.set_lost_events_aside_v1(bigint, bigint) TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON public.checkpoints, public.parked_events TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA blue, green TO {role}",
 )
