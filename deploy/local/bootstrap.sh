@@ -54,11 +54,47 @@ up_to_date() {
         .venv/bin/python -c '' 2>/dev/null
 }
 
-install() {
-    .venv/bin/python -m pip --disable-pip-version-check --no-input install --quiet "$@" ||
-        fail "the packages could not be installed into .venv; the lines above say why."
+# On a terminal one line that changes.
+tell() {
+    if [ -t 2 ]; then printf '\r\033[K%s' "${1:+twinlog: $1}" >&2; elif [ -n "$1" ]; then echo "twinlog: $1" >&2; fi
 }
 
+# Keeps what pip says, and tells how far it has come: elsewhere than on a terminal at each quarter.
+progress() {
+    found=0 told=0 of=$(grep -c '^[a-z0-9].*==' requirements-dev.lock)
+    while IFS= read -r line; do
+        printf '%s\n' "$line" >>"$said"
+        case $line in
+        Collecting* | 'Requirement already satisfied'*)
+            found=$((found + 1)) quarter=$((4 * (found + 1) / (of + 1)))
+            if [ -t 2 ] || [ "$quarter" -gt "$told" ]; then tell "found $found of at most $of packages"; fi
+            told=$quarter
+            ;;
+        'Installing collected'*) [ "$found" -eq 0 ] || tell "installing what was found" ;;
+        esac
+    done
+    tell ""
+}
+
+# Why pip gave up, from what it said.
+reason() {
+    if grep -Eq 'from versions: none|NewConnectionError|ConnectionError|Timeout|NameResolution|ProxyError|SSLError' "$said"; then
+        echo "no package registry that has the packages can be reached from here; connect this machine to one, or name" \
+            "yours (PIP_INDEX_URL=https://... make ...), and repeat; $said holds what pip said."
+    else
+        echo "the packages could not be installed into .venv ($(grep '^ERROR' "$said" | tail -n 1)); $said holds all that" \
+            "pip said."
+    fi
+}
+
+install() {
+    rm -f .venv/failed
+    { .venv/bin/python -u -m pip --disable-pip-version-check --no-input install --progress-bar off "$@" 2>&1 ||
+        touch .venv/failed; } | progress
+    [ ! -e .venv/failed ] || fail "$(reason)"
+}
+
+said=.venv/install.log
 up_to_date && exit 0
 if ! usable; then
     find_python
@@ -66,6 +102,7 @@ if ! usable; then
     "$python" -m venv --clear .venv || fail "$python could not make the virtual environment .venv."
 fi
 touch .venv/unfinished
+: >"$said"
 install --require-hashes --requirement requirements-dev.lock
 install --no-deps --no-build-isolation --editable .
 fingerprint >.venv/fingerprint

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,10 @@ case "$*" in
     mkdir -p .venv/bin
     cp "$0" .venv/bin/python
     ;;
-*--require-hashes*) exit "${NO_NETWORK:-0}" ;;
+*--require-hashes*)
+    echo "${SAID:-Collecting package==1}"
+    exit "${NO_NETWORK:-0}"
+    ;;
 esac
 """
 
@@ -91,9 +95,59 @@ def test_a_missing_venv_module_is_said_in_one_sentence(clone: Clone) -> None:
 def test_an_installation_that_broke_off_is_made_anew(clone: Clone) -> None:
     broken = clone.bootstrap(NO_NETWORK="1")
     assert broken.returncode == 2
-    assert broken.stderr.splitlines()[-1].startswith("twinlog: the packages could not be installed")
     assert clone.bootstrap().returncode == 0
     assert clone.asked_for("-m venv --clear .venv")
+
+
+NO_REGISTRY = """
+twinlog: no package registry that has the packages can be reached from here; connect this machine to one, or name yours
+(PIP_INDEX_URL=https://... make ...), and repeat; .venv/install.log holds what pip said.
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("WARNING: Retrying after connection broken by 'NewConnectionError('refused')': /simple/x/", NO_REGISTRY),
+        ("ERROR: Could not find a version that satisfies the requirement x==1 (from versions: none)", NO_REGISTRY),
+        (
+            "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
+            """twinlog: the packages could not be installed into .venv (ERROR: Could not install packages due to an
+            OSError: [Errno 28] No space left on device); .venv/install.log holds all that pip said.""",
+        ),
+    ],
+)
+def test_a_failed_installation_is_said_in_one_sentence(clone: Clone, said: str, sentence: str) -> None:
+    broken = clone.bootstrap(NO_NETWORK="1", SAID=said)
+    assert broken.returncode == 2
+    assert broken.stdout == ""
+    assert broken.stderr.splitlines()[1:] == [" ".join(sentence.split())], "after the line that says what begins"
+    assert (clone.folder / ".venv" / "install.log").read_text() == f"{said}\n"
+
+
+def test_no_network_for_the_real_pip_is_said_in_one_sentence(clone: Clone) -> None:
+    nowhere = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0"}
+    (clone.folder / "requirements-dev.lock").write_text(f"package==1 --hash=sha256:{'0' * 64}\n")
+    broken = clone.bootstrap(PYTHON=sys.executable, **nowhere)
+    assert broken.returncode == 2
+    assert broken.stdout == ""
+    assert broken.stderr.splitlines()[1:] == [" ".join(NO_REGISTRY.split())]
+    assert "package" in (clone.folder / ".venv" / "install.log").read_text()
+
+
+def test_a_long_installation_shows_how_far_it_has_come(clone: Clone) -> None:
+    names = [f"package{number}" for number in range(8)]
+    (clone.folder / "requirements-dev.lock").write_text("".join(f"{name}==1\n" for name in names))
+    words = [*(f"Collecting {name}==1" for name in names), f"Installing collected packages: {' '.join(names)}"]
+    done = clone.bootstrap(SAID="\n".join(words))
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[1:] == [
+        "twinlog: found 2 of at most 8 packages",
+        "twinlog: found 4 of at most 8 packages",
+        "twinlog: found 6 of at most 8 packages",
+        "twinlog: found 8 of at most 8 packages",
+        "twinlog: installing what was found",
+    ]
 
 
 def test_new_locks_are_installed_into_the_environment_that_is_there(clone: Clone) -> None:
