@@ -9,6 +9,8 @@ from command_service.bootstrap import Services
 from command_service.features import FEATURES
 from command_service.infrastructure import feed, keys, server_metadata
 from shared_kernel.web.application import create_application
+from shared_kernel.web.browsers import BrowserRules
+from shared_kernel.web.proxies import TrustedProxies
 
 DESCRIPTION = (
     "Says yes or no to commands and appends what happened to the log. Repeat a request safely with an "
@@ -18,6 +20,7 @@ DESCRIPTION = (
 
 def create_app(services: Services) -> FastAPI:
     """The application; its lifespan opens and closes the services. Raises StartupRefused for an undeclared route."""
+    settings = services.settings
     return create_application(
         service="command",
         title="Twinlog command API",
@@ -26,6 +29,8 @@ def create_app(services: Services) -> FastAPI:
         services=services,
         routers=(keys.router, server_metadata.router, feed.router),
         lifespan=_lifespan,
+        proxies=TrustedProxies.parse(settings.trusted_proxies, settings.forwarded_header),
+        browsers=BrowserRules.of(settings.cors_origins),
     )
 
 

@@ -14,13 +14,16 @@ from command_service.features import FEATURES
 from command_service.features.access.commands import CreateTenant
 from command_service.features.access.domain import TenantAlreadyExists
 from command_service.features.access.handlers import AccessHandlers
-from command_service.features.accounts.handlers import AccountHandlers
+from command_service.features.accounts.handlers.accounts import AccountHandlers
+from command_service.features.accounts.handlers.addresses import Addresses
+from command_service.features.accounts.handlers.credentials import Credentials
 from command_service.features.operations.handlers import OperationHandlers
 from command_service.features.resources.handlers import ResourceHandlers
 from command_service.features.sessions.handlers.sessions import SessionHandlers
 from command_service.features.sessions.handlers.tokens import TokenHandlers
 from command_service.features.sessions.handlers.totp import TotpHandlers
 from command_service.infrastructure import schema, vault_schema
+from command_service.infrastructure.attempts import AttemptQuotas, Attempts
 from command_service.infrastructure.call import DEFAULT_TENANT, Call
 from command_service.infrastructure.denials import Denials
 from command_service.infrastructure.event_store.store import PostgresEventStore
@@ -45,6 +48,8 @@ from shared_kernel.privacy.kek import Kek
 from shared_kernel.privacy.payload import PayloadCodec
 from shared_kernel.privacy.vault import KeyVault, Pool
 from shared_kernel.process import require_database
+from shared_kernel.rates.limiter import Limiter
+from shared_kernel.rates.requests import Pseudonyms, RequestQuotas, RequestRates
 from shared_kernel.settings import secret_bytes
 
 SERVICE = "command"
@@ -64,9 +69,11 @@ class Services:
     passwords: Passwords
     signer: TokenSigner
     denials: Denials
+    limiter: Limiter
     gate: CommandGate
     feed_credential: bytes
     accounts: AccountHandlers
+    credentials: Credentials
     sessions: SessionHandlers
     totp: TotpHandlers
     tokens: TokenHandlers
@@ -85,6 +92,7 @@ class Services:
         """
         async with AsyncExitStack() as stack:
             stack.callback(self.passwords.close)
+            stack.push_async_callback(self.limiter.close)
             await require_database(self.settings.command_database_url, schema.check)
             await require_database(self.settings.vault_database_url, vault_schema.check)
             stack.push_async_callback(self.vault_pool.close)
@@ -93,6 +101,7 @@ class Services:
             await self.log.open()
             stack.push_async_callback(self.denials.stop)
             await self.denials.start()
+            stack.push_async_callback(self.credentials.close)
             await self._ensure_default_tenant()
             await stack.enter_async_context(forgetting(self.log))
             yield
@@ -123,19 +132,27 @@ def bootstrap(
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
     signer = TokenSigner(signing_key(settings.token_key_file))
     denials = Denials(settings.command_database_url, log)
-    identity = _identity(secret_bytes(settings.command_secret), execution, passwords, signer, denials)
+    metrics = _measured(metrics or Metrics(SERVICE), log)
+    limiter = Limiter.at(settings.redis_url, settings.rate_processes)
+    attempts = Attempts(limiter, _attempt_quotas(settings), metrics)
+    identity = _identity(
+        secret_bytes(settings.command_secret), execution, attempts, passwords=passwords, signer=signer, denials=denials
+    )
+    rates = _rates(settings, limiter, metrics)
     return Services(
         settings=settings,
-        metrics=_measured(metrics or Metrics(SERVICE), log),
+        metrics=metrics,
         log=log,
         vault_pool=vault_pool,
         vault=vault,
         passwords=passwords,
         signer=signer,
         denials=denials,
-        gate=CommandGate(TokenVerifier(signer.keys), policies, denials.known, clock),
+        limiter=limiter,
+        gate=CommandGate(TokenVerifier(signer.keys), policies, denials.known, rates, clock),
         feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
         accounts=identity.accounts,
+        credentials=identity.credentials,
         sessions=identity.sessions,
         totp=identity.totp,
         tokens=identity.tokens,
@@ -154,6 +171,7 @@ class Identity(NamedTuple):
     """The features that say who somebody is; each is asked for by another."""
 
     accounts: AccountHandlers
+    credentials: Credentials
     access: AccessHandlers
     sessions: SessionHandlers
     totp: TotpHandlers
@@ -161,22 +179,41 @@ class Identity(NamedTuple):
 
 
 def _identity(
-    secret: bytes, execution: Execution, passwords: Passwords, signer: TokenSigner, denials: Denials
+    secret: bytes,
+    execution: Execution,
+    attempts: Attempts,
+    *,
+    passwords: Passwords,
+    signer: TokenSigner,
+    denials: Denials,
 ) -> Identity:
-    access = AccessHandlers(execution)
-    accounts = AccountHandlers(execution, passwords, secret)
+    access, addresses = AccessHandlers(execution), Addresses(secret)
+    credentials = Credentials(execution, passwords, addresses, attempts)
     sessions = SessionHandlers(execution, denials)
-    totp = TotpHandlers(execution, accounts, sessions)
+    accounts = AccountHandlers(
+        execution, passwords=passwords, addresses=addresses, admission=access, sessions=sessions, attempts=attempts
+    )
+    totp = TotpHandlers(execution, credentials, sessions, attempts)
     tokens = TokenHandlers(
         execution,
         sessions=sessions,
-        credentials=accounts,
+        credentials=credentials,
         factors=totp,
         roles=access,
         signer=signer,
         refresh_tokens=RefreshTokens(secret),
     )
-    return Identity(accounts, access, sessions, totp, tokens)
+    return Identity(accounts, credentials, access, sessions, totp, tokens)
+
+
+def _rates(settings: Settings, limiter: Limiter, metrics: Metrics) -> RequestRates:
+    quotas = RequestQuotas.parse(address=settings.rate_address, user=settings.rate_user, tenant=settings.rate_tenant)
+    pseudonyms = Pseudonyms(derive(secret_bytes(settings.shared_secret), "rates"))
+    return RequestRates(SERVICE, limiter, quotas, pseudonyms, metrics)
+
+
+def _attempt_quotas(settings: Settings) -> AttemptQuotas:
+    return AttemptQuotas.parse(network=settings.rate_sign_in, account=settings.rate_account, proof=settings.rate_proof)
 
 
 def _execution(

@@ -6,7 +6,7 @@ from typing import Self
 from pydantic import Field, SecretStr, model_validator
 
 from shared_kernel import settings
-from shared_kernel.settings import Port, PostgresUrl, SharedSettings
+from shared_kernel.settings import Port, PostgresUrl, QuotaText, SharedSettings
 
 
 class Settings(SharedSettings):
@@ -14,7 +14,8 @@ class Settings(SharedSettings):
 
     `command_secret` keys what only this service compares: e-mail addresses and idempotency keys. `token_key_file` is a
     PEM file with the private key of access tokens; only development goes without. `partitions` counts once, when the
-    log is installed. `stream_length` is about how many events each partition keeps in Redis.
+    log is installed. `stream_length` is about how many events each partition keeps in Redis. `rate_sign_in` is the
+    quota of attempts on one account from one network, `rate_account` from everywhere, `rate_proof` of one user's codes.
     """
 
     command_database_url: PostgresUrl = Field(repr=False)
@@ -25,6 +26,9 @@ class Settings(SharedSettings):
     token_key_file: Path | None = None
     partitions: int = Field(default=8, ge=1, le=1024)
     stream_length: int = Field(default=100_000, ge=1_000)
+    rate_sign_in: QuotaText = "30/300"
+    rate_account: QuotaText = "300/3600"
+    rate_proof: QuotaText = "300/300"
 
     @model_validator(mode="after")
     def _need_a_token_key(self) -> Self:

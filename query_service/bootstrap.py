@@ -34,6 +34,8 @@ from shared_kernel.privacy.kek import Kek
 from shared_kernel.privacy.payload import PayloadCodec
 from shared_kernel.privacy.vault import KeyVault, Pool
 from shared_kernel.process import require_database, require_redis
+from shared_kernel.rates.limiter import Limiter
+from shared_kernel.rates.requests import Pseudonyms, RequestQuotas, RequestRates
 from shared_kernel.settings import secret_bytes
 
 SERVICE = "query"
@@ -58,6 +60,8 @@ class Services:
     policies: PolicyEngine
     cursors: Cursors
     events: EventReader
+    limiter: Limiter
+    rates: RequestRates
     gate: QueryGate
 
     async def readiness(self) -> Mapping[str, str]:
@@ -73,6 +77,7 @@ class Services:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.keys.aclose)
             stack.push_async_callback(self.redis.aclose)
+            stack.push_async_callback(self.limiter.close)
             await require_database(self.settings.query_database_url, schema.check)
             await require_database(self.settings.vault_database_url, _no_check)
             await require_redis(self.redis, str(self.settings.redis_url))
@@ -110,6 +115,9 @@ def bootstrap(
     feed = feed or Feed(settings.command_url, derive(secret, "feed"))
     denials = Denials(database, freshness, feed)
     policies = policies or _shipped_policies()
+    limiter = Limiter.at(settings.redis_url, settings.rate_processes)
+    rates = _rates(settings, limiter, metrics)
+    verifier = TokenVerifier(lambda: keys.keys)
     measure(metrics, freshness, (schema.AUDIT_COPY, *(projection.name for projection in PROJECTIONS)))
     return Services(
         settings=settings,
@@ -125,8 +133,18 @@ def bootstrap(
         policies=policies,
         cursors=Cursors(derive(secret, "cursor")),
         events=EventReader(PayloadCodec(registry()), vault),
-        gate=QueryGate(keys, TokenVerifier(lambda: keys.keys), policies, denials.known, clock or SystemClock()),
+        limiter=limiter,
+        rates=rates,
+        gate=QueryGate(
+            keys, verifier, policies=policies, denials=denials.known, rates=rates, clock=clock or SystemClock()
+        ),
     )
+
+
+def _rates(settings: Settings, limiter: Limiter, metrics: Metrics) -> RequestRates:
+    quotas = RequestQuotas.parse(address=settings.rate_address, user=settings.rate_user, tenant=settings.rate_tenant)
+    pseudonyms = Pseudonyms(derive(secret_bytes(settings.shared_secret), "rates"))
+    return RequestRates(SERVICE, limiter, quotas, pseudonyms, metrics)
 
 
 def _shipped_policies() -> PolicyEngine:

@@ -227,6 +227,7 @@ class Metrics:
         self._seconds = self.histogram(
             "http_request_duration_seconds", "From the first byte read to the last one sent.", labels
         )
+        self._refusals = self.counter("refusals", "Requests refused, by the code of the problem.", ("code",))
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def counter(self, name: str, documentation: str, labels: Sequence[str] = ()) -> Counter:
@@ -251,6 +252,10 @@ class Metrics:
             children = self._children[key] = self._requests.labels(*labels), self._seconds.labels(*labels)
         children[0].inc()
         children[1].observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """Count one refusal; `code` is a problem's, of which there are few."""
+        self._refusals.labels(code).inc()
 
     def render(self) -> bytes:
         """Everything in the Prometheus text format."""

@@ -6,12 +6,24 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from shared_kernel.auth.secrets import require_strong
 from shared_kernel.errors import StartupRefused
 from shared_kernel.privacy.kek import Kek
+from shared_kernel.rates.quota import Quota
+from shared_kernel.web.browsers import BrowserRules
+from shared_kernel.web.proxies import ForwardedHeader, TrustedProxies
 
 PREFIX = "TWINLOG_"
 SECRETS_DIR = "TWINLOG_SECRETS_DIR"
@@ -31,13 +43,39 @@ def _redis(url: str) -> str:
     return url
 
 
+def _words(given: Any) -> Any:
+    """A list as people write it in a variable: with commas, white space or both."""
+    return tuple(given.replace(",", " ").split()) if isinstance(given, str) else given
+
+
+def _networks(given: tuple[str, ...]) -> tuple[str, ...]:
+    TrustedProxies.parse(given)
+    return given
+
+
+def _origins(given: tuple[str, ...]) -> tuple[str, ...]:
+    BrowserRules.of(given)
+    return given
+
+
+def _quota(text: str) -> str:
+    Quota.parse("any", text)
+    return text
+
+
+QuotaText = Annotated[str, AfterValidator(_quota)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class SharedSettings(BaseSettings):
-    """What every process of both services is told. URLs hold passwords, so they never show in a message."""
+    """What every process of both services is told. URLs hold passwords, so they never show in a message.
+
+    `rate_*` are quotas of requests, `<amount>/<seconds>` or `off`; `rate_processes` says how many processes of a
+    service share them when Redis cannot be asked. `trusted_proxies` are networks whose `forwarded_header` is believed,
+    `cors_origins` the origins whose pages may read answers; both are lists with commas or spaces.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -56,6 +94,13 @@ class SharedSettings(BaseSettings):
     redis_url: RedisUrl | None = Field(default=None, repr=False)
     shared_secret: SecretStr
     kek: SecretStr
+    rate_address: QuotaText = "60000/60"
+    rate_user: QuotaText = "30000/60"
+    rate_tenant: QuotaText = "300000/60"
+    rate_processes: int = Field(default=1, ge=1, le=1024)
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_networks)] = ()
+    forwarded_header: ForwardedHeader = ForwardedHeader.X_FORWARDED_FOR
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_origins)] = ()
 
     @model_validator(mode="before")
     @classmethod

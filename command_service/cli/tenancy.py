@@ -21,13 +21,20 @@ users = typer.Typer(no_args_is_help=True, help="Users, as far as operators make 
 
 
 @tenants.command()
-def create(slug: Annotated[str, typer.Argument(help="Its name in addresses.")], *, as_json: Json = False) -> None:
-    """Create a tenant.
+def create(
+    slug: Annotated[str, typer.Argument(help="Its name in addresses.")],
+    *,
+    invitation_only: Annotated[
+        bool, typer.Option("--invitation-only", help="Let nobody register without an invitation of its admins.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Create a tenant; its admins may change later who registers in it.
 
-    Example: twinlog tenants create acme
+    Example: twinlog tenants create acme --invitation-only
     """
     with sentences(as_json=as_json), refusing_values(as_json=as_json):
-        command = CreateTenant(TypeAdapter(TenantSlug).validate_python(slug))
+        command = CreateTenant(TypeAdapter(TenantSlug).validate_python(slug), invitation_only)
         asyncio.run(with_services(load(), lambda services: _create_tenant(services, command)))
         say({"tenant": slug}, as_json=as_json, sentence=f"The tenant {slug} is created.")
 
@@ -65,6 +72,6 @@ async def _create_tenant(services: Services, command: CreateTenant) -> None:
 
 async def _make_admin(services: Services, tenant: str, registration: Registration) -> str:
     call = Call.of_system(tenant, "cli")
-    user_id = (await services.accounts.register(registration, call)).id
+    user_id = (await services.accounts.register(registration, call, invited=True)).id
     await services.access.grant(GrantRole(UUID(user_id), Role.ADMIN), call)
     return user_id

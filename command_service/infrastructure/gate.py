@@ -10,6 +10,7 @@ from shared_kernel.auth.tokens import TokenVerifier
 from shared_kernel.clock import Clock
 from shared_kernel.errors import Unauthenticated
 from shared_kernel.feature import Permission
+from shared_kernel.rates.requests import RequestRates
 
 SCHEME = "bearer "
 
@@ -17,24 +18,42 @@ SCHEME = "bearer "
 class CommandGate:
     """Verifies access tokens with the keys of this process; what a single object needs is asked once it is loaded."""
 
-    def __init__(self, verifier: TokenVerifier, policies: PolicyEngine, denials: DenialList, clock: Clock) -> None:
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        policies: PolicyEngine,
+        denials: DenialList,
+        rates: RequestRates,
+        clock: Clock,
+    ) -> None:
         self._verifier = verifier
+        self._rates = rates
         self._policies = policies
         self._denials = denials
         self._clock = clock
 
-    async def admit(self, request: Request, permission: Permission) -> Principal:
-        """Raises Unauthenticated, Forbidden, or ServiceUnavailable while it is not known which sessions have ended."""
-        given = request.headers.get("authorization", "")
-        if not given.lower().startswith(SCHEME):
-            raise Unauthenticated
-        verified = self._verifier.verify(given[len(SCHEME) :].strip(), self._clock.now())
-        self._denials.refuse(verified.principal)
-        self._policies.admit(verified.principal, permission)
-        return verified.principal
+    async def admit(self, request: Request, permission: Permission, cost: int) -> Principal:
+        """Raises RateLimited, Unauthenticated, Forbidden, or ServiceUnavailable while ended sessions are not known."""
+        self._rates.refuse_known(request)
+        try:
+            principal = self._authenticated(request)
+        except Unauthenticated:
+            await self._rates.admit_stranger(request, cost)
+            raise
+        await self._rates.admit(request, principal, cost)
+        self._denials.refuse(principal)
+        self._policies.admit(principal, permission)
+        return principal
 
     def require_elevation(self, principal: Principal, step_up: StepUp) -> None:
         require_elevation(principal, step_up, self._clock.now())
 
-    async def pass_public(self, request: Request) -> None:
-        """Anybody may pass."""
+    async def pass_public(self, request: Request, cost: int) -> None:
+        """Anybody may pass, but not as often as they like. Raises RateLimited."""
+        await self._rates.admit_stranger(request, cost)
+
+    def _authenticated(self, request: Request) -> Principal:
+        given = request.headers.get("authorization", "")
+        if not given.lower().startswith(SCHEME):
+            raise Unauthenticated
+        return self._verifier.verify(given[len(SCHEME) :].strip(), self._clock.now()).principal

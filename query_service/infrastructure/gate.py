@@ -11,6 +11,7 @@ from shared_kernel.auth.tokens import TokenVerifier
 from shared_kernel.clock import Clock
 from shared_kernel.errors import Unauthenticated
 from shared_kernel.feature import Permission
+from shared_kernel.rates.requests import RequestRates
 
 SCHEME = "bearer "
 
@@ -19,28 +20,47 @@ class QueryGate:
     """Verifies access tokens with the command service's public keys; what a single object needs is asked later."""
 
     def __init__(
-        self, keys: RemoteKeys, verifier: TokenVerifier, policies: PolicyEngine, denials: DenialList, clock: Clock
+        self,
+        keys: RemoteKeys,
+        verifier: TokenVerifier,
+        *,
+        policies: PolicyEngine,
+        denials: DenialList,
+        rates: RequestRates,
+        clock: Clock,
     ) -> None:
+        self._rates = rates
         self._keys = keys
         self._verifier = verifier
         self._policies = policies
         self._denials = denials
         self._clock = clock
 
-    async def admit(self, request: Request, permission: Permission) -> Principal:
-        """Raises Unauthenticated, Forbidden, or ServiceUnavailable when there are no keys to check a token with, or
-        when it is not known which sessions have ended.
+    async def admit(self, request: Request, permission: Permission, cost: int) -> Principal:
+        """Raises RateLimited, Unauthenticated, Forbidden, or ServiceUnavailable when there are no keys to check a token
+        with, or when it is not known which sessions have ended.
         """
-        given = request.headers.get("Authorization", "")
-        if not given.lower().startswith(SCHEME):
-            raise Unauthenticated
-        verified = await verify_with(self._keys, self._verifier, given[len(SCHEME) :].strip(), self._clock.now())
-        self._denials.refuse(verified.principal)
-        self._policies.admit(verified.principal, permission)
-        return verified.principal
+        self._rates.refuse_known(request)
+        try:
+            principal = await self._authenticated(request)
+        except Unauthenticated:
+            await self._rates.admit_stranger(request, cost)
+            raise
+        await self._rates.admit(request, principal, cost)
+        self._denials.refuse(principal)
+        self._policies.admit(principal, permission)
+        return principal
 
     def require_elevation(self, principal: Principal, step_up: StepUp) -> None:
         require_elevation(principal, step_up, self._clock.now())
 
-    async def pass_public(self, request: Request) -> None:
-        """The few public routes of this side answer from memory and need no limit."""
+    async def pass_public(self, request: Request, cost: int) -> None:
+        """Anybody may pass, but not as often as they like. Raises RateLimited."""
+        await self._rates.admit_stranger(request, cost)
+
+    async def _authenticated(self, request: Request) -> Principal:
+        given = request.headers.get("Authorization", "")
+        if not given.lower().startswith(SCHEME):
+            raise Unauthenticated
+        verified = await verify_with(self._keys, self._verifier, given[len(SCHEME) :].strip(), self._clock.now())
+        return verified.principal

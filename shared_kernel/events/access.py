@@ -1,5 +1,6 @@
 """Events of tenants (stream `tenants-<slug>`) and of a user's roles (stream `roles-<user_id>`)."""
 
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -30,3 +31,30 @@ class RoleWithdrawn(Event):
 
     user_id: UUID
     role: str
+
+
+class TenantRegistrationChanged(Event):
+    """From now on whoever registers in the tenant needs an invitation, or needs none."""
+
+    TOPIC: ClassVar[str] = "access.TenantRegistrationChanged.v1"
+
+    slug: str
+    invitation_only: bool
+
+
+class InvitationIssued(Event):
+    """One person may register with a code, whose SHA-256 (hexadecimal) this is; stream `invitations-<id>`."""
+
+    TOPIC: ClassVar[str] = "access.InvitationIssued.v1"
+
+    invitation_id: UUID
+    code_hash: str
+    expires_at: datetime
+
+
+class InvitationWithdrawn(Event):
+    """The code of this invitation counts no more."""
+
+    TOPIC: ClassVar[str] = "access.InvitationWithdrawn.v1"
+
+    invitation_id: UUID

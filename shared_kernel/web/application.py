@@ -15,11 +15,13 @@ from starlette.types import ASGIApp
 from shared_kernel.feature import Feature
 from shared_kernel.observability import Metrics
 from shared_kernel.web.answers import Answers
+from shared_kernel.web.browsers import BrowserRules
 from shared_kernel.web.dispatch import StraightToRoute
 from shared_kernel.web.documentation import documentation_routes
 from shared_kernel.web.edge import Edge
 from shared_kernel.web.openapi import document
 from shared_kernel.web.probes import probe_routes
+from shared_kernel.web.proxies import TrustedProxies
 from shared_kernel.web.routes import refuse_undeclared_routes
 from shared_kernel.web.translation import Catalogue, Translations
 
@@ -59,6 +61,8 @@ def create_application(
     metrics: Metrics | None = None,
     scrape_token: str | None = None,
     translations: Iterable[Translations] = (),
+    proxies: TrustedProxies | None = None,
+    browsers: BrowserRules | None = None,
 ) -> FastAPI:
     """The application of one service, with `services` at `app.state.services` and metrics at `app.state.metrics`.
 
@@ -81,6 +85,8 @@ def create_application(
         max_body_bytes=max_body_bytes,
         metrics=metrics,
         scrape_token=scrape_token,
+        proxies=proxies,
+        browsers=browsers,
     )
 
 
@@ -121,11 +127,21 @@ def _finished(
     max_body_bytes: int,
     metrics: Metrics | None,
     scrape_token: str | None,
+    proxies: TrustedProxies | None = None,
+    browsers: BrowserRules | None = None,
 ) -> FastAPI:
     measured = metrics or getattr(app.state.services, "metrics", None) or Metrics(service)
     app.state.metrics = measured
     app.router.routes.extend(probe_routes(app.state.services, measured, scrape_token))
-    app.edge = partial(Edge, owner=app, answers=Answers(catalogue), metrics=measured, max_body_bytes=max_body_bytes)
+    app.edge = partial(
+        Edge,
+        owner=app,
+        answers=Answers(catalogue),
+        metrics=measured,
+        max_body_bytes=max_body_bytes,
+        proxies=proxies,
+        browsers=browsers,
+    )
     refuse_undeclared_routes(app)
     return app
 

@@ -12,13 +12,16 @@ from starlette.types import Message as AsgiMessage
 
 from shared_kernel.errors import Message, NotFound
 from shared_kernel.observability import Metrics, get_logger
-from shared_kernel.web.answers import Answers
+from shared_kernel.rates.requests import FIELDS_KEY
+from shared_kernel.web.answers import Answers, as_twinlog_error
 from shared_kernel.web.bodies import admit_body
+from shared_kernel.web.browsers import SAFE, BrowserRules, answer_preflight
 from shared_kernel.web.context import RequestContext, enter, is_correlation_id, leave, new_context
 from shared_kernel.web.dispatch import ROUTE_KEY
 from shared_kernel.web.headers import MalformedHeader
 from shared_kernel.web.parameters import check_query
 from shared_kernel.web.problems import HeaderFieldsTooLarge
+from shared_kernel.web.proxies import TrustedProxies
 from shared_kernel.web.routes import Manners, RouteTable, refuse_undeclared_routes
 
 MAX_HEADERS = 100
@@ -32,9 +35,11 @@ ONCE = (
 )
 """Headers of which a second one would make two readers of the same request understand different things."""
 
-NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 NO_STORE = (b"cache-control", b"no-store")
 """Sent unless the route has said something else about caching."""
+
+NO_ACTIVE_CONTENT = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+"""Sent unless the route, whose answer is a page then, has named what its page may do."""
 
 HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 
@@ -45,19 +50,20 @@ _log = get_logger("twinlog.access")
 class Exchange:
     """One request being answered: stands between the application and `send`, and remembers the status."""
 
-    __slots__ = ("_fixed", "_send", "status")
+    __slots__ = ("_fixed", "_scope", "_send", "status")
 
-    def __init__(self, send: Send, fixed: tuple[tuple[bytes, bytes], ...]) -> None:
+    def __init__(self, send: Send, scope: Scope, fixed: tuple[tuple[bytes, bytes], ...]) -> None:
         self._send = send
+        self._scope = scope
         self._fixed = fixed
         self.status = 0
 
     async def send(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = [*message["headers"], *self._fixed]
-            if not any(name == b"cache-control" for name, _ in headers):
-                headers.append(NO_STORE)
+            said = {name for name, _ in message["headers"]}
+            unsaid = [each for each in (NO_STORE, NO_ACTIVE_CONTENT) if each[0] not in said]
+            headers = [*message["headers"], *self._fixed, *unsaid, *self._scope.get(FIELDS_KEY, ())]
             message = {**message, "headers": headers}
         await self._send(message)
 
@@ -66,10 +72,20 @@ class Edge:
     """Pure ASGI, around everything the application does. `owner` is read for its routes when the first call comes."""
 
     def __init__(
-        self, app: ASGIApp, *, owner: FastAPI, answers: Answers, metrics: Metrics, max_body_bytes: int
+        self,
+        app: ASGIApp,
+        *,
+        owner: FastAPI,
+        answers: Answers,
+        metrics: Metrics,
+        max_body_bytes: int,
+        proxies: TrustedProxies | None = None,
+        browsers: BrowserRules | None = None,
     ) -> None:
         refuse_undeclared_routes(owner)
         self._app = app
+        self._proxies = proxies if proxies is not None and proxies.networks else None
+        self._browsers = browsers or BrowserRules()
         self._answers = answers
         self._metrics = metrics
         self._table = RouteTable(owner, max_body_bytes)
@@ -79,13 +95,19 @@ class Edge:
             return await self._app(scope, receive, send)
         started = perf_counter()
         headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        if self._proxies is not None:
+            self._proxies.correct(scope)
         context, fault = _context_of(headers)
-        exchange = Exchange(send, _fixed_headers(context, scope["scheme"]))
+        fixed = (*_fixed_headers(context, scope["scheme"]), *self._browsers.headers_for(headers))
+        exchange = Exchange(send, scope, fixed)
         manners = self._table.find(scope["method"], scope["path"])
         scope[ROUTE_KEY] = manners and manners.route
         entered = enter(context)
         try:
-            await self._app(scope, await _admit(scope, headers, manners, receive, fault), exchange.send)
+            if manners is None and self._browsers.is_preflight(scope, headers):
+                await answer_preflight(self._table.allowed(scope["path"]), exchange.send)
+            else:
+                await self._app(scope, await _admit(scope, headers, manners, receive, fault), exchange.send)
         except ClientDisconnect:
             exchange.status = CLIENT_GONE
         except Exception as error:  # noqa: BLE001 - the last resort: every error becomes an answer
@@ -101,6 +123,7 @@ class Edge:
         if isinstance(error, HTTPException) and error.status_code == 405:
             # The router knows only the first route at this path; RFC 9110 wants every method it takes.
             error = HTTPException(405, headers={"Allow": ", ".join(self._table.allowed(scope["path"]))})
+        self._metrics.refused(as_twinlog_error(error).code())
         language = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
         answer = self._answers.to(error, language, oauth=manners is not None and manners.oauth)
         if exchange.status == 0:
@@ -135,7 +158,7 @@ def _fixed_headers(context: RequestContext, scheme: str) -> tuple[tuple[bytes, b
     fixed = (
         (b"x-request-id", context.request_id.encode()),
         (b"x-correlation-id", context.correlation_id.encode()),
-        NO_SNIFFING,
+        *SAFE,
     )
     return (*fixed, HSTS) if scheme == "https" else fixed
 

@@ -48,7 +48,14 @@ async def test_without_the_command_services_keys_nobody_gets_in_and_it_says_so(q
     keys = RemoteKeys(NOBODY_LISTENS, httpx2.AsyncClient(trust_env=False))
     services = query_side.services
     verifier = TokenVerifier(lambda: keys.keys)
-    gate = QueryGate(keys, verifier, services.policies, services.denials.known, SystemClock())
+    gate = QueryGate(
+        keys,
+        verifier,
+        policies=services.policies,
+        denials=services.denials.known,
+        rates=services.rates,
+        clock=SystemClock(),
+    )
     object.__setattr__(query_side.services, "gate", gate)
     assert await status_of(query_side, f"Bearer {query_side.access_token(ADA)}") == 503
     await keys.aclose()

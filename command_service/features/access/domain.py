@@ -1,19 +1,35 @@
-"""The rules of tenants and of the roles that users hold."""
+"""The rules of tenants, of invitations to them, and of the roles that users hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from command_service.features.access.commands import CreateTenant, GrantRole, Role, WithdrawRole
+from command_service.features.access.commands import (
+    ChangeRegistration,
+    CreateTenant,
+    GrantRole,
+    IssueInvitation,
+    Role,
+    WithdrawInvitation,
+    WithdrawRole,
+)
 from shared_kernel.errors import ImpossibleHistory, Refusal
-from shared_kernel.events.access import RoleGranted, RoleWithdrawn, TenantCreated
+from shared_kernel.events.access import (
+    InvitationIssued,
+    InvitationWithdrawn,
+    RoleGranted,
+    RoleWithdrawn,
+    TenantCreated,
+    TenantRegistrationChanged,
+)
 from shared_kernel.events.contract import Event
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant that exists."""
+    """A tenant that exists; with `invitation_only` nobody registers in it without an invitation."""
 
     slug: str
+    invitation_only: bool = False
 
 
 class TenantAlreadyExists(Refusal):
@@ -23,7 +39,14 @@ class TenantAlreadyExists(Refusal):
 def create_tenant(tenant: Tenant | None, command: CreateTenant, now: datetime) -> tuple[Event, ...]:
     if tenant is not None:
         raise TenantAlreadyExists
-    return (TenantCreated(slug=command.slug),)
+    closed = (TenantRegistrationChanged(slug=command.slug, invitation_only=True),) if command.invitation_only else ()
+    return (TenantCreated(slug=command.slug), *closed)
+
+
+def change_registration(tenant: Tenant, command: ChangeRegistration, now: datetime) -> tuple[Event, ...]:
+    if tenant.invitation_only == command.invitation_only:
+        return ()
+    return (TenantRegistrationChanged(slug=tenant.slug, invitation_only=command.invitation_only),)
 
 
 def evolve_tenant(tenant: Tenant | None, event: Event) -> Tenant:
@@ -31,6 +54,42 @@ def evolve_tenant(tenant: Tenant | None, event: Event) -> Tenant:
     match tenant, event:
         case None, TenantCreated():
             return Tenant(event.slug)
+        case Tenant(), TenantRegistrationChanged():
+            return replace(tenant, invitation_only=event.invitation_only)
+    raise ImpossibleHistory
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """An invitation that was issued; who registered with it shows in the claims of the log."""
+
+    code_hash: str = field(repr=False)
+    expires_at: datetime
+    withdrawn: bool = False
+
+    def counts(self, now: datetime) -> bool:
+        return not self.withdrawn and now < self.expires_at
+
+
+def issue_invitation(nothing: None, command: IssueInvitation, now: datetime) -> tuple[Event, ...]:
+    return (
+        InvitationIssued(
+            invitation_id=command.invitation_id, code_hash=command.code_hash, expires_at=now + command.lifetime
+        ),
+    )
+
+
+def withdraw_invitation(invitation: Invitation, command: WithdrawInvitation, now: datetime) -> tuple[Event, ...]:
+    return () if invitation.withdrawn else (InvitationWithdrawn(invitation_id=command.invitation_id),)
+
+
+def evolve_invitation(invitation: Invitation | None, event: Event) -> Invitation:
+    """The invitation after one more event of its stream."""
+    match invitation, event:
+        case None, InvitationIssued():
+            return Invitation(event.code_hash, event.expires_at)
+        case Invitation(), InvitationWithdrawn():
+            return replace(invitation, withdrawn=True)
     raise ImpossibleHistory
 
 

@@ -1,26 +1,50 @@
 """From a command about tenants and roles to its answer, and the roles that a sign-in asks for."""
 
+import hashlib
+import os
+from base64 import b32encode
+from dataclasses import replace
 from uuid import UUID
 
-from command_service.features.access.commands import CreateTenant, GrantRole, Role, WithdrawRole
+from command_service.features.access.commands import (
+    ChangeRegistration,
+    CreateTenant,
+    GrantRole,
+    InvitationDetails,
+    IssueInvitation,
+    Role,
+    WithdrawInvitation,
+    WithdrawRole,
+)
 from command_service.features.access.domain import (
     TenantAlreadyExists,
+    change_registration,
     create_tenant,
+    evolve_invitation,
     evolve_roles,
     evolve_tenant,
     grant_role,
     held_by,
+    issue_invitation,
+    withdraw_invitation,
     withdraw_role,
 )
+from command_service.features.access.permissions import SET_REGISTRATION, UNINVITE
 from command_service.infrastructure.aggregate import Aggregate, Claims
 from command_service.infrastructure.answer import Answer
 from command_service.infrastructure.call import Call
 from command_service.infrastructure.event_store.port import Claim, ClaimAction
 from command_service.infrastructure.execution import Execution
-from shared_kernel.errors import NotFound
+from shared_kernel.clock import microseconds, rfc3339
+from shared_kernel.errors import NotFound, VersionConflict
+from shared_kernel.events.access import InvitationIssued
+
+CODE_BYTES = 20
+"""160 random bits: 32 letters and digits, in eight groups of four."""
 
 TENANTS = Aggregate("tenants", evolve_tenant)
 ROLES = Aggregate("roles", evolve_roles)
+INVITATIONS = Aggregate("invitations", evolve_invitation)
 
 
 class AccessHandlers:
@@ -32,6 +56,41 @@ class AccessHandlers:
     async def create_tenant(self, command: CreateTenant, call: Call) -> Answer:
         claims: Claims = {Claim(ClaimAction.TAKE, "tenant", command.slug): TenantAlreadyExists()}
         return await self._execution.run(TENANTS.record(command.slug, create_tenant, command, claims=claims), call)
+
+    async def change_registration(self, command: ChangeRegistration, call: Call) -> Answer:
+        work = TENANTS.change(call.tenant, change_registration, command, SET_REGISTRATION)
+        return await self._execution.run(work, call)
+
+    async def invite(self, details: InvitationDetails, call: Call) -> Answer:
+        """The answer shows the code, this once."""
+        code, invitation_id = _new_code(), self._execution.ids.new()
+        command = IssueInvitation(invitation_id, _hash(code), details.lifetime)
+        claims: Claims = {Claim(ClaimAction.TAKE, "invitation", command.code_hash): VersionConflict()}
+        work = INVITATIONS.creation(invitation_id, issue_invitation, command, claims=claims)
+        answer = await self._execution.run(replace(work, secret=True), call)
+        ends = [event.expires_at for event in answer.events if isinstance(event, InvitationIssued)]
+        return answer.saying(code=code, expires_at=rfc3339(microseconds(ends[0])))
+
+    async def uninvite(self, invitation_id: UUID, call: Call) -> Answer:
+        """Raises NotFound."""
+        found = await self._execution.load(INVITATIONS, call.tenant, INVITATIONS.stream(invitation_id))
+        if found.state is None:
+            raise NotFound
+        claims: Claims = {Claim(ClaimAction.RELEASE, "invitation", found.state.code_hash): VersionConflict()}
+        work = INVITATIONS.change(invitation_id, withdraw_invitation, WithdrawInvitation(invitation_id), UNINVITE)
+        return await self._execution.run(replace(work, claims=claims), call)
+
+    async def claims_of_registration(self, tenant: str, code: str) -> tuple[Claim, ...] | None:
+        """What a registration in this tenant must hold; None when it needs an invitation that this code is not."""
+        found = (await self._execution.load(TENANTS, tenant, TENANTS.stream(tenant))).state
+        if found is None or not found.invitation_only:
+            return ()
+        hashed = _hash(code)
+        holder = await self._execution.store.claim_holder(tenant, "invitation", hashed)
+        invitation = (await self._execution.load(INVITATIONS, tenant, holder)).state if holder else None
+        if invitation is None or not invitation.counts(self._execution.clock.now()):
+            return None
+        return Claim(ClaimAction.REQUIRE, "invitation", hashed), Claim(ClaimAction.TAKE, "invitation-use", hashed)
 
     async def grant(self, command: GrantRole, call: Call) -> Answer:
         claims = _existing(command.user_id)
@@ -50,3 +109,15 @@ class AccessHandlers:
 def _existing(user_id: UUID) -> Claims:
     """The user must be one of the same tenant, which no read model has to be asked for."""
     return {Claim(ClaimAction.REQUIRE, "user", str(user_id)): NotFound()}
+
+
+def _new_code() -> str:
+    """Letters and digits that are hard to confuse, in groups of four."""
+    text = b32encode(os.urandom(CODE_BYTES)).decode()
+    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
+def _hash(code: str) -> str:
+    """Case, hyphens and white space make no difference; 160 random bits need no slow hash."""
+    plain = "".join(character for character in code.upper() if character.isalnum())
+    return hashlib.sha256(plain.encode()).hexdigest()

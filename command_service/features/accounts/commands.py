@@ -1,7 +1,7 @@
 """What can be asked of a user account, and the values it is asked with."""
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
@@ -35,10 +35,25 @@ PersonName = Annotated[
     AfterValidator(line),
     shown(NAME_PATTERN, 200, 1),
 ]
+Password = Annotated[SecretStr, Field(min_length=1, max_length=128)]
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+    AfterValidator(line),
+    shown(NAME_PATTERN, 500, 1),
+]
+
+
+def _optional(schema: dict[str, Any]) -> None:
+    """An absent member has no default that a caller could see."""
+    del schema["default"]
 
 
 class Registration(BaseModel):
-    """What somebody tells about themselves to open an account. The password is at most 128 characters long."""
+    """What somebody tells about themselves to open an account. The password is at most 128 characters long.
+
+    `invitation` is the code of an invitation, for tenants that let nobody register without one.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -52,8 +67,55 @@ class Registration(BaseModel):
     )
 
     email: Email
-    password: Annotated[SecretStr, Field(min_length=1, max_length=128)]
+    password: Password
     name: PersonName
+    invitation: Annotated[SecretStr, Field(min_length=1, max_length=64)] = Field(
+        default=SecretStr(""), json_schema_extra=_optional
+    )
+
+
+class PasswordChange(BaseModel):
+    """The password that counts now, and the one that shall count from now on."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={
+            "examples": [
+                {"current_password": "winter-otter-plays-chess", "new_password": "summer-heron-reads-maps"},
+            ]
+        },
+    )
+
+    current_password: Password
+    new_password: Password
+
+
+class ProfilePatch(BaseModel):
+    """A merge patch (RFC 7396) of what a user says about themselves; an absent member stays as it is."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"examples": [{"name": "Ada King"}]},
+    )
+
+    name: PersonName = Field(default="", json_schema_extra=_optional)
+
+
+class Suspension(BaseModel):
+    """Why a user is let in no more; administrators are shown it, the user is not."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"examples": [{"reason": "Left the company on 12 March"}]},
+    )
+
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +126,38 @@ class RegisterUser:
     email: str
     name: str
     password_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePassword:
+    """Let `password_hash` count instead of `checked_hash`, which the current password was compared with."""
+
+    checked_hash: str = field(repr=False)
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeProfile:
+    """Go by another name; None leaves it as it is."""
+
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendUser:
+    """Let a user in no more."""
+
+    by: UUID
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReinstateUser:
+    """Let a user in again."""
+
+
+@dataclass(frozen=True, slots=True)
+class TellOfThrottling:
+    """Let a user know that so many attempts to sign in as them failed that further ones were refused."""
+
+    user_id: UUID

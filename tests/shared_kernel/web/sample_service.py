@@ -42,12 +42,12 @@ class SoldThingStays(Refusal):
 class OpenGate:
     """Lets everybody through who sends any Authorization at all."""
 
-    async def admit(self, request: Request, permission: Permission) -> Principal:
+    async def admit(self, request: Request, permission: Permission, cost: int) -> Principal:
         if "authorization" not in request.headers:
             raise Unauthenticated
         return Principal(uuid4(), "default", uuid4(), ("member",), "pwd", 0)
 
-    async def pass_public(self, request: Request) -> None:
+    async def pass_public(self, request: Request, cost: int) -> None:
         return None
 
 

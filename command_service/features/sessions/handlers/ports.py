@@ -7,11 +7,29 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Credentials(Protocol):
-    """Whoever can tell a right password from a wrong one."""
+    """Whoever can tell a right password from a wrong one, and whom to let in."""
 
-    async def user_with(self, tenant: str, email: str, password: str) -> UUID | None: ...
+    async def user_with(self, tenant: str, email: str, password: str, network: str | None) -> tuple[UUID, str] | None:
+        """The user's id, and a mark of what was shown, for `still_counts`."""
+        ...
 
     async def has_password(self, tenant: str, user_id: UUID, password: str) -> bool: ...
+
+    async def still_counts(self, tenant: str, user_id: UUID, mark: str) -> bool:
+        """Whether nobody has suspended the user or changed the password since it was shown."""
+        ...
+
+    async def is_let_in(self, tenant: str, user_id: UUID) -> bool:
+        """Whether nobody has suspended the user."""
+        ...
+
+
+class CodeAttempts(Protocol):
+    """Whoever counts attempts at a second factor, so that guessing is slow for every process together."""
+
+    async def count_code(self, tenant: str, user_id: UUID) -> None:
+        """Raises RateLimited, or ServiceUnavailable when they cannot be counted."""
+        ...
 
 
 class RoleBook(Protocol):

@@ -111,9 +111,10 @@ class TokenHandlers:
         return ("pwd",)
 
     async def _sign_in(self, sign_in: SignIn, tenant: str, origin: Origin) -> Token:
-        user_id = await self._credentials.user_with(tenant, sign_in.email, sign_in.password)
-        if user_id is None:
+        recognised = await self._credentials.user_with(tenant, sign_in.email, sign_in.password, origin.network)
+        if recognised is None:
             raise InvalidGrant
+        user_id, mark = recognised
         methods = ("pwd", *await self._factors.methods_of_sign_in(tenant, user_id, sign_in.otp))
         session_id = self._execution.ids.new()
         first = self._refresh_tokens.first(tenant, session_id)
@@ -122,12 +123,15 @@ class TokenHandlers:
         session = await self._sessions.session(tenant, session_id)
         if session is None:
             raise SessionOver
+        if not await self._credentials.still_counts(tenant, user_id, mark):  # else a session could slip in meanwhile
+            await self._sessions.end_by_token(session, tenant, "not-let-in")
+            raise InvalidGrant
         return await self._token(session, first)
 
     async def _refresh(self, refresh: Refresh) -> Token:
         token = self._refresh_tokens.parse(refresh.token)
         session = None if token is None else await self._sessions.session(token.tenant, token.session_id)
-        if token is None or session is None:
+        if token is None or session is None or not await self._credentials.is_let_in(token.tenant, session.user_id):
             raise SessionOver
         successor = self._refresh_tokens.successor(token)
         work = SESSIONS.record(session.session_id, refresh_session, RefreshSession(token.hash, successor.hash))

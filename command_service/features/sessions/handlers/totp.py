@@ -19,7 +19,7 @@ from command_service.features.sessions.domain.totp import (
     remove_totp,
     use_otp,
 )
-from command_service.features.sessions.handlers.ports import AccountNames
+from command_service.features.sessions.handlers.ports import AccountNames, CodeAttempts
 from command_service.features.sessions.handlers.sessions import SessionHandlers
 from command_service.infrastructure.aggregate import Aggregate
 from command_service.infrastructure.answer import Answer
@@ -42,10 +42,13 @@ ACCEPTED = (TotpCodeAccepted, RecoveryCodeUsed)
 class TotpHandlers:
     """Carries out what can be asked of second factors."""
 
-    def __init__(self, execution: Execution, names: AccountNames, sessions: SessionHandlers) -> None:
+    def __init__(
+        self, execution: Execution, names: AccountNames, sessions: SessionHandlers, attempts: CodeAttempts
+    ) -> None:
         self._execution = execution
         self._names = names
         self._sessions = sessions
+        self._attempts = attempts
 
     async def enrol(self, principal: Principal, call: Call) -> Answer:
         """The answer shows the new secret as text, as otpauth URI and as a picture to scan."""
@@ -57,6 +60,7 @@ class TotpHandlers:
 
     async def activate(self, otp: str, principal: Principal, call: Call) -> Answer:
         """The answer shows the recovery codes, this once. The user's other sessions end."""
+        await self._attempts.count_code(principal.tenant, principal.user_id)
         codes = [recovery_code() for _ in range(RECOVERY_CODES)]
         command = ActivateTotp(otp, tuple(recovery_hash(code) for code in codes))
         work = TOTP.record(principal.user_id, activate_totp, command)
@@ -110,6 +114,7 @@ class TotpHandlers:
 
     async def _accepts(self, tenant: str, user_id: UUID, otp: str) -> bool:
         """A code that many offer at once is one append's alone; a wrong one that meets others counts as wrong."""
+        await self._attempts.count_code(tenant, user_id)
         work = TOTP.record(user_id, use_otp, UseOtp(otp))
         try:
             answer = await self._execution.run(work, Call.of_user(tenant, user_id))

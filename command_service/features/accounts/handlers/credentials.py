@@ -1,0 +1,113 @@
+"""Whose account it is: the check of a password, which takes as long for nobody as for somebody."""
+
+import asyncio
+from uuid import UUID
+
+from command_service.features.accounts.commands import TellOfThrottling
+from command_service.features.accounts.domain import User, evolve_alerts, tell_of_throttling
+from command_service.features.accounts.handlers.accounts import USERS
+from command_service.features.accounts.handlers.ports import AddressBook, Attempts
+from command_service.infrastructure.aggregate import Aggregate
+from command_service.infrastructure.call import Call
+from command_service.infrastructure.execution import Execution
+from shared_kernel.auth.passwords import Passwords
+from shared_kernel.background import end
+from shared_kernel.errors import NotFound, RateLimited, TwinlogError
+from shared_kernel.observability import get_logger
+
+ALERTS = Aggregate("alerts", evolve_alerts)
+NOBODY = USERS.stream(UUID(int=0))
+"""A stream that never begins; reading it takes as long as reading somebody's."""
+MAX_TELLING = 16
+"""How many users are told of refused sign-ins at a time; the rest hear of the next refusal."""
+
+_log = get_logger("accounts")
+
+
+class Credentials:
+    """Knows whose a password is. Attempts are counted before a password is looked at, and forgiven when it is right."""
+
+    def __init__(self, execution: Execution, passwords: Passwords, addresses: AddressBook, attempts: Attempts) -> None:
+        self._execution = execution
+        self._passwords = passwords
+        self._addresses = addresses
+        self._attempts = attempts
+        self._telling: dict[tuple[str, str], asyncio.Task[None]] = {}
+
+    async def user_with(
+        self, tenant: str, email: str, password: str, network: str | None = None
+    ) -> tuple[UUID, str] | None:
+        """Who has this address and this password and is let in, if anybody, and the hash that the password fits.
+
+        All refusals take the same steps.
+
+        Raises RateLimited, or ServiceUnavailable when attempts cannot be counted.
+        """
+        key = self._addresses.key_of(tenant, email)
+        try:
+            await self._attempts.count(tenant, key, network)
+        except RateLimited:
+            self._tell_soon(tenant, key)
+            raise
+        holder = await self._execution.store.claim_holder(tenant, "email", key)
+        user = (await self._execution.load(USERS, tenant, holder or NOBODY)).state
+        if not await self._fits(user, password) or user is None:
+            return None
+        await self._attempts.forgive(tenant, key, network)
+        return user.user_id, user.password_hash
+
+    async def has_password(self, tenant: str, user_id: UUID, password: str) -> bool:
+        """Whether this is the user's password; it takes as long when there is no such user. Raises as `user_with`."""
+        await self._attempts.count(tenant, str(user_id))
+        right = await self._fits(await self._user(tenant, user_id), password)
+        if right:
+            await self._attempts.forgive(tenant, str(user_id))
+        return right
+
+    async def still_counts(self, tenant: str, user_id: UUID, mark: str) -> bool:
+        """Whether nobody has suspended the user or changed the password since it was shown."""
+        user = await self._user(tenant, user_id)
+        return user is not None and not user.suspended and user.password_hash == mark
+
+    async def is_let_in(self, tenant: str, user_id: UUID) -> bool:
+        """Whether there is such a user and nobody has suspended them."""
+        user = await self._user(tenant, user_id)
+        return user is not None and not user.suspended
+
+    async def email_of(self, tenant: str, user_id: UUID) -> str:
+        """Raises NotFound."""
+        user = await self._user(tenant, user_id)
+        if user is None:
+            raise NotFound
+        return user.email
+
+    async def close(self) -> None:
+        """Let nobody be told any more."""
+        for task in tuple(self._telling.values()):
+            await end(task)
+
+    async def _user(self, tenant: str, user_id: UUID) -> User | None:
+        return (await self._execution.load(USERS, tenant, USERS.stream(user_id))).state
+
+    async def _fits(self, user: User | None, password: str) -> bool:
+        right = await self._passwords.verify(user.password_hash if user else None, password)
+        return right and user is not None and not user.suspended
+
+    def _tell_soon(self, tenant: str, key: str) -> None:
+        """Beside the answer, which must not take longer for an address that somebody has."""
+        if (tenant, key) in self._telling or len(self._telling) >= MAX_TELLING:
+            return
+        task = asyncio.create_task(self._tell(tenant, key))
+        self._telling[(tenant, key)] = task
+        task.add_done_callback(lambda _: self._telling.pop((tenant, key), None))
+
+    async def _tell(self, tenant: str, key: str) -> None:
+        try:
+            holder = await self._execution.store.claim_holder(tenant, "email", key)
+            if holder is None:
+                return
+            user_id = UUID(holder.removeprefix("users-"))
+            work = ALERTS.record(user_id, tell_of_throttling, TellOfThrottling(user_id))
+            await self._execution.run(work, Call.of_system(tenant, "sign-in"))
+        except TwinlogError as error:
+            _log.warning("a user was not told of refused sign-ins", problem=error.code())

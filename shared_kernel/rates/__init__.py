@@ -1,0 +1,1 @@
+"""How often something may happen: quotas, what is left of them, and who counts."""

@@ -1,0 +1,169 @@
+"""The limits of every request: by address before anybody is known, then by user and by tenant."""
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from starlette.requests import Request
+
+from shared_kernel.auth.principal import Principal
+from shared_kernel.errors import RateLimited
+from shared_kernel.observability import Metrics
+from shared_kernel.rates.limiter import Limiter
+from shared_kernel.rates.quota import MICROSECONDS, Charge, Level, Quota, refused
+from shared_kernel.rates.storms import Storms
+
+FIELDS_KEY = "twinlog.rate-fields"
+"""Where in a request's scope raw headers about its limits are left for whatever answer there will be."""
+IPV6_BITS = 64
+"""One subscriber has at least so many addresses; counting each would count nothing."""
+MAX_REMEMBERED = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class RequestQuotas:
+    """What an address, a user and a tenant may ask for; None for no limit."""
+
+    address: Quota | None
+    user: Quota | None
+    tenant: Quota | None
+
+    @classmethod
+    def parse(cls, *, address: str, user: str, tenant: str) -> "RequestQuotas":
+        """Raises ValueError."""
+        return cls(Quota.parse("address", address), Quota.parse("user", user), Quota.parse("tenant", tenant))
+
+
+class Pseudonyms:
+    """Stands for addresses by HMACs under a key of the pair, so that nothing which is kept names a person."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._known: dict[str, str] = {}
+
+    def of(self, address: str) -> str:
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            digest = hmac.digest(self._key, _network(address).encode(), hashlib.sha256)
+            known = self._known[address] = digest[:16].hex()
+        return known
+
+
+class RequestRates:
+    """Counts requests; raises RateLimited with what a caller needs to know.
+
+    Whoever is refused is remembered for as long as it lasts, so that a storm of requests asks nobody: neither Redis
+    nor, for an address, the check of a token. Keys are HMACs, so that Redis holds no address.
+    """
+
+    def __init__(
+        self, service: str, limiter: Limiter, quotas: RequestQuotas, pseudonyms: Pseudonyms, metrics: Metrics
+    ) -> None:
+        self._service = service
+        self._pseudonyms = pseudonyms
+        self._limiter = limiter
+        self._quotas = quotas
+        self._storms = Storms(metrics)
+        self._blocked: dict[tuple[str, str], tuple[float, Level]] = {}
+
+    def refuse_known(self, request: Request) -> None:
+        """Raises RateLimited for an address whose refusal lasts."""
+        if self._blocked:
+            charge = self._of_address(request, 1)
+            self._refuse_blocked([charge] if charge else [])
+
+    async def admit(self, request: Request, principal: Principal, cost: int) -> None:
+        """Charge somebody who is known: their address, themselves and their tenant, in one call."""
+        await self._pay(request, self._of_somebody(request, principal, cost))
+
+    async def admit_stranger(self, request: Request, cost: int) -> None:
+        """Charge the address of somebody who is not (or not yet) known."""
+        charge = self._of_address(request, cost)
+        await self._pay(request, [charge] if charge else [])
+
+    async def _pay(self, request: Request, charges: Sequence[Charge]) -> None:
+        if not charges:
+            return
+        if self._blocked:
+            self._refuse_blocked(charges)
+        levels = await self._limiter.take(charges)
+        over = refused(levels)
+        if over is not None:
+            self._remember(over)
+            raise self._refusal(over)
+        # Of the tenant's quota the others' share is nobody's business: the caller hears of their own.
+        request.scope[FIELDS_KEY] = fields(levels[min(1, len(levels) - 1)])
+
+    def _of_somebody(self, request: Request, principal: Principal, cost: int) -> list[Charge]:
+        address = self._of_address(request, cost)
+        charges = [] if address is None else [address]
+        if self._quotas.user is not None:
+            charges.append(Charge(self._quotas.user, f"{self._service}:{principal.user_id}", cost))
+        if self._quotas.tenant is not None:
+            charges.append(Charge(self._quotas.tenant, f"{self._service}:{principal.tenant}", cost))
+        return charges
+
+    def _of_address(self, request: Request, cost: int) -> Charge | None:
+        if self._quotas.address is None:
+            return None
+        client = request.scope.get("client")
+        return Charge(self._quotas.address, f"{self._service}:{self._pseudonyms.of(client[0] if client else '')}", cost)
+
+    def _refuse_blocked(self, charges: Sequence[Charge]) -> None:
+        now = time.monotonic()
+        for charge in charges:
+            until, level = self._blocked.get((charge.quota.name, charge.key), (0.0, None))
+            if level is None:
+                continue
+            if until > now:
+                left = int((until - now) * MICROSECONDS)
+                raise self._refusal(Level(level.charge, left, level.full_in))
+            del self._blocked[(charge.quota.name, charge.key)]
+
+    def _remember(self, level: Level) -> None:
+        """For as long as even the cheapest request would be refused; dearer ones ask again."""
+        quota = level.charge.quota
+        lasting = level.wait - (level.charge.units - 1) * quota.interval
+        if lasting > 0 and len(self._blocked) < MAX_REMEMBERED:
+            until = time.monotonic() + lasting / MICROSECONDS
+            self._blocked[(quota.name, level.charge.key)] = until, level
+
+    def _refusal(self, level: Level) -> RateLimited:
+        self._storms.refused(level.charge.quota.name)
+        return refusal(level)
+
+
+def refusal(level: Level) -> RateLimited:
+    """The refusal by a quota, with the fields that tell of it."""
+    error = RateLimited(retry_after=level.retry_after)
+    error.headers = {**error.headers, **_said(level)}
+    return error
+
+
+def fields(level: Level) -> list[tuple[bytes, bytes]]:
+    """The RateLimit fields (draft-ietf-httpapi-ratelimit-headers) as raw headers."""
+    return [(name.lower().encode(), value.encode()) for name, value in _said(level).items()]
+
+
+def _said(level: Level) -> Mapping[str, str]:
+    """`t` is the time until all of the quota is back or, when nothing is left, until something is."""
+    quota = level.charge.quota
+    left = 0 if level.wait else level.left
+    seconds = level.retry_after if level.wait else -(-level.full_in // MICROSECONDS)
+    return {
+        "RateLimit-Policy": f'"{quota.name}";q={quota.amount};w={quota.seconds}',
+        "RateLimit": f'"{quota.name}";r={left};t={seconds}',
+    }
+
+
+def _network(address: str) -> str:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed.packed, IPV6_BITS), strict=False)) if parsed.version == 6 else str(parsed)
