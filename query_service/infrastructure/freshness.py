@@ -24,6 +24,7 @@ from redis.exceptions import RedisError
 from query_service.infrastructure.database import Database
 from query_service.infrastructure.notifications import Notifications
 from query_service.infrastructure.progress import Live, Progress
+from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.background import end
 from shared_kernel.errors import LogEpochChanged, Message, ReadModelBehind, ReadModelParked, ServiceUnavailable
 from shared_kernel.messaging.consistency import ConsistencyToken
@@ -45,7 +46,8 @@ SAVE_MARK_EVERY = 5_000_000
 PROGRESS = sql.SQL("""
 SELECT c.projection AS name, c.generation, coalesce(p.version, 0) AS version, c.partition, c.position, c.epoch,
        EXISTS (SELECT 1 FROM public.parked_events k
-                WHERE k.projection = c.projection AND k.generation = c.generation) AS parked
+                WHERE k.projection = c.projection AND k.generation = c.generation) AS parked,
+       EXISTS (SELECT 1 FROM public.log_epochs e WHERE e.whole_since IS NULL) AS restored
   FROM public.checkpoints c
   LEFT JOIN public.projections p ON p.name = c.projection
  WHERE c.generation = coalesce(p.active, 'blue')
@@ -114,19 +116,22 @@ class Freshness:
         wait for. Raises MalformedConsistencyToken, LogEpochChanged, ReadModelBehind or ReadModelParked.
         """
         if sealed is None:
+            self._refuse_restored(self.progress, reads)
             return self.progress
         token = ConsistencyToken.open(sealed, self.token_key)
         progress = await self._covering(token, wait, reads, whole=whole)
+        self._refuse_restored(progress, reads)
         if any(progress.of(read).parked for read in reads):
             await self._refuse_parked(token, reads)
         return progress
 
     async def refresh(self) -> None:
         """Read mark and checkpoints once and wake whoever has what they wait for."""
-        mark = _newest(self.progress.mark, await self._read_mark())
+        read = await self._read_mark()
         rows = await self.database.rows(PROGRESS)
-        live = _live(rows)
-        self.progress = Progress(mark, live, max((row["epoch"] for row in rows), default=0))
+        live, epoch = _live(rows), max((row["epoch"] for row in rows), default=0)
+        mark = _newest(self.progress.mark, read, epoch)
+        self.progress = Progress(mark, live, epoch, any(row["restored"] for row in rows))
         for name in live:
             self._complete_at[name] = time.monotonic() if not self.progress.lag(name) else self._since(name)
         self._resolve()
@@ -175,6 +180,11 @@ class Freshness:
             except LogEpochChanged as changed:
                 waiter.done.set_exception(changed)
 
+    @staticmethod
+    def _refuse_restored(progress: Progress, reads: tuple[str, ...]) -> None:
+        if any(progress.being_built_anew(read, AUDIT_COPY) for read in reads):
+            raise ReadModelBehind(Message("The log was restored; this read model is being built again from it."))
+
     async def _refuse_parked(self, token: ConsistencyToken, reads: tuple[str, ...]) -> None:
         parameters = {
             "reads": list(reads),
@@ -193,7 +203,8 @@ class Freshness:
             return None  # a mark that cannot be read teaches nothing; the newest known one goes on to count
 
     async def _save(self, mark: Mark | None) -> None:
-        if mark is not None and mark.at - self._saved_at >= SAVE_MARK_EVERY:
+        confirmed = mark is not None and mark.epoch == self.progress.checkpoint_epoch
+        if mark is not None and confirmed and mark.at - self._saved_at >= SAVE_MARK_EVERY:
             values = {"epoch": mark.epoch, "head": mark.head, "last": list(mark.last), "at": mark.at}
             async with self.database.connection() as connection:
                 await connection.execute(SAVE_MARK, values)
@@ -218,10 +229,15 @@ class Freshness:
             await asyncio.sleep(PAUSE)
 
 
-def _newest(known: Mark | None, read: Mark | None) -> Mark | None:
-    """The mark that knows more; an older one (Redis restored from a backup, say) teaches nothing."""
+def _newest(known: Mark | None, read: Mark | None, epoch: int) -> Mark | None:
+    """The mark that knows more; an older one (Redis restored from a backup, say) teaches nothing.
+
+    One of a later epoch than the read models are in is a rumour, believed as long as Redis repeats it.
+    """
     if known is None or read is None:
         return known or read
+    if epoch and max(known.epoch, read.epoch) > epoch:
+        return read
     return max(known, read, key=lambda mark: (mark.epoch, mark.head, mark.at))
 
 

@@ -5,6 +5,9 @@ from types import MappingProxyType
 
 GERMAN: Mapping[str, str] = MappingProxyType(
     {
+        "The log was restored; this read model is being built again from it.": (
+            "Das Protokoll wurde wiederhergestellt; dieses Lesemodell wird gerade neu daraus gebaut."
+        ),
         "The read model has reached position {reached}, you asked for {asked}: it is {lag} behind.": (
             "Das Lesemodell ist bei Position {reached}, gefragt war {asked}: Es liegt {lag} zurück."
         ),

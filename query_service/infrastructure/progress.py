@@ -31,6 +31,8 @@ class Progress:
     mark: Mark | None = None
     live: Mapping[str, Live] = field(default_factory=dict)
     checkpoint_epoch: int = 0
+    restored: bool = False
+    """Whether read models are being built anew because the log was restored."""
 
     @property
     def epoch(self) -> int:
@@ -48,7 +50,16 @@ class Progress:
     def watermark(self, projection: str, partition: int) -> int:
         """Every event of this partition up to here has been handled."""
         checkpoint = self.of(projection).positions.get(partition, 0)
-        return self.mark.watermark(partition, checkpoint) if self.mark else checkpoint
+        return self.mark.watermark(partition, checkpoint) if self.mark and self._of_one_log(self.mark) else checkpoint
+
+    def _of_one_log(self, mark: Mark) -> bool:
+        """A mark of another epoch says nothing about checkpoints of this one."""
+        return self.checkpoint_epoch in {0, mark.epoch}
+
+    def being_built_anew(self, projection: str, log: str) -> bool:
+        """Whether this read model is still behind what was left of the copy when the log was restored."""
+        standing, reached = self.of(projection).positions, self.of(log).positions
+        return self.restored and any(standing.get(number, 0) < position for number, position in reached.items())
 
     def horizon(self, *reads: str) -> int:
         """Every event up to here has been handled by each of these projections: the lowest watermark."""
@@ -77,4 +88,5 @@ class Progress:
         if token.epoch < self.epoch:
             raise LogEpochChanged
         reached = self.horizon(*reads) if whole else self.reached(token, *reads)
-        return token.epoch == self.epoch and reached >= token.position
+        followed = self.checkpoint_epoch in {0, self.epoch}
+        return token.epoch == self.epoch and followed and reached >= token.position

@@ -19,7 +19,7 @@ _STANDING = sql.SQL("""
      WHERE c.partition = ANY(%s) ORDER BY c.projection, c.partition
 """)
 _LAGGING = sql.SQL("""
-    SELECT c.projection, c.generation, c.partition
+    SELECT c.projection, c.generation, c.partition, c.position
       FROM public.checkpoints AS c
       JOIN public.checkpoints AS gate
         ON gate.projection = %s AND gate.generation = %s AND gate.partition = c.partition
@@ -27,8 +27,17 @@ _LAGGING = sql.SQL("""
        AND NOT EXISTS (SELECT 1 FROM public.rebuilds AS r
                         WHERE r.projection = c.projection AND r.generation = c.generation
                           AND r.state IN ('running', 'paused'))
-     ORDER BY c.projection, c.generation, c.partition
+     ORDER BY c.partition, c.position, c.projection, c.generation
 """)
+
+
+@dataclass(frozen=True, slots=True)
+class Lagging:
+    """A unit that is behind the audit copy in a partition, and where it is."""
+
+    unit: Unit
+    partition: int
+    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +56,7 @@ async def standing(connection: Connection, partitions: Sequence[int]) -> Sequenc
         return await cursor.fetchall()
 
 
-async def lagging(
-    connection: Connection, partitions: Sequence[int], projections: Sequence[str]
-) -> Sequence[tuple[Unit, int]]:
-    """Units that are behind the audit copy, and in which partition."""
+async def lagging(connection: Connection, partitions: Sequence[int], projections: Sequence[str]) -> Sequence[Lagging]:
+    """Units that are behind the audit copy, those that stand together next to each other."""
     cursor = await connection.execute(_LAGGING, (LOG.projection, LOG.generation, list(partitions), list(projections)))
-    return [(Unit(name, generation), partition) for name, generation, partition in await cursor.fetchall()]
+    return [Lagging(Unit(name, generation), *rest) for name, generation, *rest in await cursor.fetchall()]

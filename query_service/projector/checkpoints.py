@@ -62,7 +62,7 @@ _READ = sql.SQL("""
      WHERE partition = ANY(%s) ORDER BY projection, generation, partition
 """)
 _GATES = sql.SQL("""
-    SELECT partition, position FROM public.checkpoints
+    SELECT partition, position, epoch FROM public.checkpoints
      WHERE projection = %s AND generation = %s AND partition = ANY(%s) ORDER BY partition FOR UPDATE
 """)
 _MEMBERS = sql.SQL("""
@@ -75,7 +75,7 @@ _UNITS = sql.SQL("""
     SELECT c.projection, c.generation, c.position
       FROM public.checkpoints AS c
       JOIN unnest(%s::text[], %s::text[]) AS wanted (projection, generation) USING (projection, generation)
-     WHERE c.partition = %s ORDER BY c.projection, c.generation FOR UPDATE OF c
+     WHERE c.partition = %s AND c.epoch = %s ORDER BY c.projection, c.generation FOR UPDATE OF c
 """)
 _ADVANCE = sql.SQL("""
     UPDATE public.checkpoints AS c
@@ -94,29 +94,38 @@ async def read(connection: Connection, partitions: Iterable[int]) -> Sequence[Ch
     return [Checkpoint(Unit(name, generation), *rest) for name, generation, *rest in await cursor.fetchall()]
 
 
-async def lock_gates(connection: Connection, partitions: Iterable[int]) -> Mapping[int, int]:
-    """Lock the gates of these partitions in order; the positions that they stand at."""
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Where the audit copy of a partition stands, and in which epoch of the log."""
+
+    position: int
+    epoch: int
+
+
+async def lock_gates(connection: Connection, partitions: Iterable[int]) -> Mapping[int, Gate]:
+    """Lock the gates of these partitions in order; where they stand."""
     cursor = await connection.execute(_GATES, (LOG.projection, LOG.generation, list(partitions)))
-    return dict(await cursor.fetchall())
+    return {partition: Gate(*rest) for partition, *rest in await cursor.fetchall()}
 
 
-async def enter(connection: Connection, expected: Mapping[int, int]) -> Members:
-    """Lock the gates and everything that stands at the expected positions. Raises Fenced if a gate has moved."""
+async def enter(connection: Connection, expected: Mapping[int, Gate]) -> Members:
+    """Lock the gates and everything that stands where they do. Raises Fenced if a gate is elsewhere."""
     if await lock_gates(connection, expected) != dict(expected):
         raise Fenced
-    cursor = await connection.execute(_MEMBERS, (list(expected.keys()), list(expected.values())))
+    positions = [gate.position for gate in expected.values()]
+    cursor = await connection.execute(_MEMBERS, (list(expected.keys()), positions))
     members: dict[Unit, set[int]] = {}
     for name, generation, partition in await cursor.fetchall():
         members.setdefault(Unit(name, generation), set()).add(partition)
     return {unit: frozenset(partitions) for unit, partitions in members.items()}
 
 
-async def enter_alone(connection: Connection, units: Sequence[Unit], partition: int, expected: int) -> Members:
-    """Lock these units' checkpoints, not the gate. Raises Fenced unless all stand at the expected position."""
+async def enter_alone(connection: Connection, units: Sequence[Unit], partition: int, expected: Gate) -> Members:
+    """Lock these units' checkpoints, not the gate. Raises Fenced unless all stand where expected."""
     names, generations = [unit.projection for unit in units], [unit.generation for unit in units]
-    cursor = await connection.execute(_UNITS, (names, generations, partition))
+    cursor = await connection.execute(_UNITS, (names, generations, partition, expected.epoch))
     found = {Unit(name, generation): position for name, generation, position in await cursor.fetchall()}
-    if found != dict.fromkeys(units, expected):
+    if found != dict.fromkeys(units, expected.position):
         raise Fenced
     return dict.fromkeys(units, frozenset((partition,)))
 

@@ -14,7 +14,7 @@ from psycopg import AsyncConnection, sql
 from query_service.infrastructure.projection import Projection
 from query_service.projector import audit_copy, checkpoints, parking
 from query_service.projector.batch import Slice, digest, require_sound
-from query_service.projector.checkpoints import LOG, Advance, Members, Unit
+from query_service.projector.checkpoints import LOG, Advance, Gate, Members, Unit
 from query_service.projector.decoding import Arrival, Decoder
 from query_service.projector.folding import Parked, Pass, steps_of
 from query_service.projector.rows import TableRows
@@ -50,12 +50,12 @@ class Engine:
         Raises Fenced when another process was faster, NotTheLog when an event is not what it should be,
         BrokenProjection, ServiceUnavailable when the vault is away, and psycopg.Error. Then nothing has happened.
         """
-        expected = {events.partition: events.after for events in slices}
+        expected = {events.partition: Gate(events.after, events.epoch) for events in slices}
         return await self._transact(connection, slices, lambda: checkpoints.enter(connection, expected))
 
     async def catch_up(self, connection: Connection, units: Sequence[Unit], events: Slice) -> Applied:
         """Handle events for units that lag behind; the same errors."""
-        partition, after = events.partition, events.after
+        partition, after = events.partition, Gate(events.after, events.epoch)
         return await self._transact(
             connection, [events], lambda: checkpoints.enter_alone(connection, units, partition, after)
         )

@@ -4,19 +4,22 @@ import asyncio
 import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
-from query_service.infrastructure.feed import Feed
+from query_service.infrastructure.feed import Feed, FeedUnavailable
 from query_service.infrastructure.projection import Projection
-from query_service.projector import census, checkpoints, generations, parking
-from query_service.projector.batch import Slice
+from query_service.projector import census, checkpoints, generations, parking, succession
+from query_service.projector.batch import NotTheLog, Slice
 from query_service.projector.catch_up import CatchingUp, claimed
-from query_service.projector.checkpoints import LOG, Fenced, Unit
+from query_service.projector.census import Lagging
+from query_service.projector.checkpoints import LOG, Fenced
 from query_service.projector.engine import Applied, Engine
 from query_service.projector.leases import Leases
 from query_service.projector.source import Cursor, Source
@@ -73,12 +76,30 @@ class Shift:
         self._status.report("feed", reading.feed_trouble)
         for partition, reason in reading.halted.items():
             self._halt(partition, reason)
+        if reading.other_epoch:
+            await self._follow_log()
         self._resume({cursor.partition for cursor in cursors} - reading.halted.keys() - reading.partitions)
         if reading.slices:
             await self._apply(reading.slices)
         self._say_halted()
         if not reading.slices and (reading.feed_trouble or not cursors):
             await pause(self._tools.stop, PATIENCE)
+
+    async def _follow_log(self) -> None:
+        """Into its new epoch, if the log itself says that there is one; what is only in Redis is not believed."""
+        try:
+            async with self._tools.pool.connection() as connection:
+                epoch = await succession.follow(connection, self._tools.feed, self._tools.projections)
+        except FeedUnavailable as error:
+            self._status.report("feed", error.detail)
+        except NotTheLog as error:
+            for partition in list(self._halted):
+                self._halt(partition, error.detail)
+        else:
+            if epoch > min(cursor.epoch for cursor in self._cursors.values()):
+                self._source = Source(self._tools.redis, self._tools.feed)
+                self._halted.clear()
+                await self._reload(list(self._cursors))
 
     def _awake(self) -> list[Cursor]:
         return [cursor for cursor in self._cursors.values() if not self._rests(cursor.partition)]
@@ -181,21 +202,23 @@ class Shift:
             self._status.parked_streams(await parking.streams(connection), names)
             lagging = await census.lagging(connection, held, names)
             known = await generations.registered(connection)
+            await succession.settle(connection)
         sentences = list(generations.outdated(self._tools.projections, known))
-        late = sorted({unit.projection for unit, _ in lagging if known[unit.projection].live == unit})
+        late = sorted({each.unit.projection for each in lagging if known[each.unit.projection].live == each.unit})
         sentences += [f"{name} is catching up with the log" for name in late]
         self._status.report("projections", "; ".join(sentences))
         if lagging and (self._catching_up is None or self._catching_up.done()):
             self._catching_up = asyncio.create_task(self._catch_up(lagging))
 
-    async def _catch_up(self, lagging: Sequence[tuple[Unit, int]]) -> None:
+    async def _catch_up(self, lagging: Sequence[Lagging]) -> None:
         """What lags and nobody else brings forward; whatever goes wrong, the next look finds it again."""
         catching_up = CatchingUp(self._engine, self._tools.feed)
         try:
-            async with self._tools.pool.connection() as connection:
-                for unit, partition in lagging:
-                    async with claimed(connection, unit) as mine:
-                        if mine:
-                            await catching_up.run(connection, [unit], partition)
+            async with self._tools.pool.connection() as connection, AsyncExitStack() as claims:
+                units = sorted({each.unit for each in lagging})
+                mine = {unit for unit in units if await claims.enter_async_context(claimed(connection, unit))}
+                ours = [each for each in lagging if each.unit in mine]
+                for (partition, _), together in groupby(ours, lambda each: (each.partition, each.position)):
+                    await catching_up.run(connection, [each.unit for each in together], partition)
         except Exception as error:  # noqa: BLE001 - a side task: it must not take the live batches down with it
             get_logger().warning("catching up was interrupted", reason=f"{type(error).__name__}: {error}"[:300])

@@ -30,6 +30,10 @@ LATE_MARK = 2_000_000
 """Microseconds of the relay's time after which a mark that is behind our checkpoint is no accident."""
 
 
+class OtherEpoch(NotTheLog):
+    """What arrived is of another epoch than what we have read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cursor:
     """How far a partition has been read: the checkpoint in the database."""
@@ -47,11 +51,16 @@ class Reading:
     halted: dict[int, str] = field(default_factory=dict)
     mark: Mark | None = None
     feed_trouble: str = ""
+    other_epoch: bool = False
 
     @property
     def partitions(self) -> AbstractSet[int]:
         """Those that have something to handle."""
         return {events.partition for events in self.slices}
+
+    def halt(self, cursor: Cursor, reason: NotTheLog) -> None:
+        self.halted[cursor.partition] = reason.detail
+        self.other_epoch |= isinstance(reason, OtherEpoch)
 
 
 class Source:
@@ -111,7 +120,7 @@ class Source:
             else:
                 self._notice_silence(cursor, reading.mark)
         except NotTheLog as reason:
-            reading.halted[cursor.partition] = reason.detail
+            reading.halt(cursor, reason)
 
     def _take_entries(self, cursor: Cursor, messages: Sequence[Message], reading: Reading) -> None:
         rows, previous = [], cursor.position
@@ -151,7 +160,7 @@ class Source:
         if mark.at - since > LATE_MARK:
             raise NotTheLog(
                 f"We have handled position {cursor.position} of partition {cursor.partition}, but the log ends at "
-                f"{mark.head} (epoch {mark.epoch}): the log was restored; rebuild the query database from it."
+                f"{mark.head} (epoch {mark.epoch}): the log was restored; run `twinlog epoch new` to go on from there."
             )
 
     async def _fill(self, cursor: Cursor, reading: Reading) -> None:
@@ -162,7 +171,7 @@ class Source:
         except FeedUnavailable as unavailable:
             reading.feed_trouble = unavailable.detail
         except NotTheLog as reason:
-            reading.halted[cursor.partition] = reason.detail
+            reading.halt(cursor, reason)
 
     async def _first_stretch(self, cursor: Cursor) -> Stretch:
         upto = self._missing_upto[cursor.partition]
@@ -194,7 +203,7 @@ def _message(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Message:
 
 def _require_same_epoch(cursor: Cursor, epoch: int) -> None:
     if epoch != cursor.epoch:
-        raise NotTheLog(
-            f"The log is in epoch {epoch}, but it was read in epoch {cursor.epoch}: "
-            "the log was restored; rebuild the query database from it."
+        raise OtherEpoch(
+            f"Redis or the feed speaks of epoch {epoch}, but the log was read in epoch {cursor.epoch}: "
+            "the log was restored, or this is another one."
         )

@@ -1,5 +1,6 @@
 """What is not the log stops its partition loudly, and only that."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 from query_service.projector.checkpoints import Unit
@@ -38,18 +39,21 @@ async def stand_at(side: ReadSide, expected: list[int]) -> bool:
     return await side.positions() == expected
 
 
-async def test_another_epoch_stops_everything_loudly(side: ReadSide) -> None:
+async def test_epoch_that_only_redis_speaks_of_stops_everything_loudly(side: ReadSide) -> None:
     write(side, 10)
     await side.publish()
     async with side.projector() as tools:
         await side.caught_up()
         standing = await side.positions()
+        before = side.history
+        side.history = deepcopy(before)
         side.history.epoch = 2
         write(side, 10)
         await side.publish(20)
         await eventually(lambda: has_reason(tools, "partitions"), "the epoch is reported")
         assert "epoch 2" in (await tools.status.readiness())["partitions"]
         assert await side.positions() == standing
+        assert await side.rows("SELECT max(epoch) FROM public.checkpoints") == [(1,)]
 
 
 async def test_log_restored_to_an_older_point_is_noticed_though_nothing_is_published(side: ReadSide) -> None:
