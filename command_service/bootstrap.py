@@ -32,7 +32,7 @@ from command_service.infrastructure.gate import CommandGate
 from command_service.infrastructure.health import measure, readiness_of
 from command_service.infrastructure.housekeeping import forgetting
 from command_service.infrastructure.idempotency import Idempotency
-from command_service.infrastructure.keys import signing_key
+from command_service.infrastructure.keys import TokenKeys
 from command_service.infrastructure.receipts import Receipts
 from command_service.infrastructure.refresh_tokens import RefreshTokens
 from command_service.settings import Settings
@@ -67,6 +67,7 @@ class Services:
     vault_pool: Pool
     vault: KeyVault
     passwords: Passwords
+    token_keys: TokenKeys
     signer: TokenSigner
     denials: Denials
     limiter: Limiter
@@ -82,7 +83,8 @@ class Services:
     operations: OperationHandlers
 
     async def readiness(self) -> Mapping[str, str]:
-        return await readiness_of(self.log, self.vault, self.denials.known)
+        found = await readiness_of(self.log, self.vault, self.denials.known)
+        return {**found, "token keys": self.token_keys.trouble}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -130,7 +132,8 @@ def bootstrap(
     vault_pool = _vault_pool(settings)
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
-    signer = TokenSigner(signing_key(settings.token_key_file))
+    keys = TokenKeys(settings.token_key_file, clock)
+    signer = TokenSigner(keys)
     denials = Denials(settings.command_database_url, log)
     metrics = _measured(metrics or Metrics(SERVICE), log)
     limiter = Limiter.at(settings.redis_url, settings.rate_processes)
@@ -146,6 +149,7 @@ def bootstrap(
         vault_pool=vault_pool,
         vault=vault,
         passwords=passwords,
+        token_keys=keys,
         signer=signer,
         denials=denials,
         limiter=limiter,

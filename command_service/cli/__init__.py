@@ -2,8 +2,10 @@
 
 import typer
 
+from command_service.cli.keys import keys
 from command_service.cli.tenancy import tenants, users
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(tenants, name="tenants")
 app.add_typer(users, name="users")
+app.add_typer(keys, name="keys")

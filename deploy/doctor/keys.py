@@ -2,18 +2,19 @@
 
 import stat
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
 import httpx2
 
+from command_service.infrastructure.keys import read_ring
 from command_service.settings import load as load_command
 from deploy.doctor.connecting import SECONDS, Connection, rows
 from deploy.doctor.finding import Check, fine, found, skipped
 from deploy.doctor.surroundings import Surroundings
 from deploy.local import environment
 from query_service.settings import load as load_query
-from shared_kernel.auth.tokens import SigningKey
 from shared_kernel.errors import StartupRefused
 from shared_kernel.privacy.cipher import Unreadable
 from shared_kernel.privacy.kek import Kek
@@ -86,7 +87,7 @@ def token(around: Surroundings) -> Check:
     if path is None:
         return skipped("keys.token", "No TWINLOG_TOKEN_KEY_FILE is set.")
     try:
-        kid = SigningKey.load(path).kid
+        kid = read_ring(Path(path)).current(datetime.now(UTC)).kid
     except StartupRefused as error:
         return found("keys.token", error.detail, "restore this file; without it nobody can sign in after a restart.")
     try:
@@ -95,7 +96,7 @@ def token(around: Surroundings) -> Check:
         return skipped("keys.token", "Usable; what the command API publishes cannot be asked.")
     if kid not in {key.get("kid") for key in published}:
         says = "The command API signs with another key than the one in the file."
-        return found("keys.token", says, "restart the command API if the key was changed, or restore the file.")
+        return found("keys.token", says, "give the command API this file, or restore the file.")
     return fine("keys.token", "Usable, and the one that the command API publishes.")
 
 

@@ -6,11 +6,10 @@ ignores `crit`, passes a token without `aud` when one is asked for, and accepts 
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from cryptography.hazmat.primitives import serialization
@@ -33,8 +32,18 @@ CACHE_SIZE = 8_192
 Keys = Callable[[], Mapping[str, Jwk]]
 
 
+class SigningKeys(Protocol):
+    """An issuer's keys as they are at this moment: the one that signs, and all that its tokens may bear."""
+
+    @property
+    def current(self) -> "SigningKey": ...
+
+    @property
+    def published(self) -> Sequence["SigningKey"]: ...
+
+
 class SigningKey:
-    """An ES256 private key, loaded once, with its public half as it is published."""
+    """An ES256 private key, loaded once, with its public half as it is published; alone it is all of an issuer's."""
 
     def __init__(self, private: ec.EllipticCurvePrivateKey) -> None:
         self.signer = jose_jwk.construct(private, ALGORITHM)
@@ -42,13 +51,13 @@ class SigningKey:
         self.kid = thumbprint(public)
         self.public: Jwk = {**public, "use": "sig", "kid": self.kid}
 
-    @classmethod
-    def load(cls, path: str | Path) -> "SigningKey":
-        """Read a PEM file. Raises StartupRefused when it cannot be read or holds anything but a P-256 private key."""
-        try:
-            return cls.from_pem(Path(path).read_bytes())
-        except OSError as error:
-            raise StartupRefused(f"The token key file {path} cannot be read: {error.strerror}.") from None
+    @property
+    def current(self) -> "SigningKey":
+        return self
+
+    @property
+    def published(self) -> Sequence["SigningKey"]:
+        return (self,)
 
     @classmethod
     def from_pem(cls, pem: bytes) -> "SigningKey":
@@ -70,21 +79,15 @@ class SigningKey:
 
 
 class TokenSigner:
-    """Signs access tokens; `published` are further keys, next or retired, that the JWKS document shows besides."""
+    """Signs access tokens with the key whose turn it is."""
 
     def __init__(
-        self,
-        key: SigningKey,
-        issuer: str = ISSUER,
-        audience: str = AUDIENCE,
-        lifetime: int = LIFETIME,
-        published: Iterable[SigningKey] = (),
+        self, keys: SigningKeys, issuer: str = ISSUER, audience: str = AUDIENCE, lifetime: int = LIFETIME
     ) -> None:
-        self.key = key
+        self._keys = keys
         self.issuer = issuer
         self.audience = audience
         self.lifetime = lifetime
-        self.published = (key, *published)
 
     def sign(self, principal: Principal, *, jti: str, now: datetime, lifetime: int | None = None) -> str:
         """A token for this caller that is valid from `now` for `lifetime` seconds, the signer's own unless told."""
@@ -92,16 +95,16 @@ class TokenSigner:
         content = claims.encode(
             principal, issuer=self.issuer, audience=self.audience, jti=jti, now=now, lifetime=seconds
         )
-        header = {"typ": TYPE, "kid": self.key.kid}
-        return str(jws.sign(content, self.key.signer, headers=header, algorithm=ALGORITHM))
+        key = self._keys.current
+        return str(jws.sign(content, key.signer, headers={"typ": TYPE, "kid": key.kid}, algorithm=ALGORITHM))
 
     def jwks(self) -> dict[str, Any]:
         """The document for `/.well-known/jwks.json`; serve it with `Cache-Control: max-age=300`."""
-        return {"keys": [dict(key.public) for key in self.published]}
+        return {"keys": [dict(key.public) for key in self._keys.published]}
 
     def keys(self) -> Mapping[str, Jwk]:
         """The published keys by kid, for a verifier in the same process."""
-        return {key.kid: key.public for key in self.published}
+        return {key.kid: key.public for key in self._keys.published}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 
 from command_service.bootstrap import bootstrap
+from shared_kernel.auth.tokens import SigningKey
 from tests.support.cluster import Database, Vault
 from tests.support.command_process import command_process, variables_of
 from tests.support.command_side import settings_of
@@ -82,3 +84,28 @@ def test_without_json_it_speaks_in_sentences(variables: dict[str, str]) -> None:
     refused = twinlog("tenants", "create", "acme", variables=variables)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "There is a tenant of this name already.\n"
+
+
+def test_token_keys_are_listed_and_rotated_once_at_a_time(variables: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_bytes(SigningKey.generate_pem())
+    variables = {**variables, "TWINLOG_TOKEN_KEY_FILE": str(path)}
+    (first,) = typed(variables, "keys", "list")[1]["keys"]
+    assert (first["state"], first["published_until"]) == ("current", None)
+    code, answer = typed(variables, "keys", "rotate")
+    assert (code, [key["state"] for key in answer["keys"]]) == (0, ["next", "current"])
+    assert typed(variables, "keys", "list")[1]["keys"] == answer["keys"]
+    code, refused = typed(variables, "keys", "rotate")
+    assert (code, refused["code"]) == (1, "rotation-pending")
+    (alone,) = typed(variables, "keys", "rotate", "--compromised")[1]["keys"]
+    assert (alone["state"], alone["kid"] == first["kid"]) == ("current", False)
+    said = twinlog("keys", "list", variables=variables).stdout
+    assert said.startswith(f"current  {alone['kid']}  signs from ")
+    assert "PRIVATE" not in said
+
+
+def test_without_a_key_file_there_is_nothing_to_rotate(variables: dict[str, str], tmp_path: Path) -> None:
+    for path, why in (("", "TWINLOG_TOKEN_KEY_FILE is missing"), (str(tmp_path / "a" / "key.pem"), "cannot be read")):
+        given = {**variables, "TWINLOG_TOKEN_KEY_FILE": path} if path else variables
+        code, answer = typed(given, "keys", "rotate")
+        assert (code, why in answer["detail"]) == (2, True)

@@ -13,7 +13,7 @@ def test_service_starts_says_where_and_stops_at_sigterm(command_database: Databa
     with command_process(variables_of(command_database, vault_database)) as running:
         assert httpx2.get(f"{running.url}/readyz").json() == {
             "status": "ready",
-            "checks": {"database": "ok", "vault": "ok", "denials": "ok"},
+            "checks": {"database": "ok", "vault": "ok", "denials": "ok", "token keys": "ok"},
         }
         assert httpx2.get(f"{running.url}/healthz").status_code == 200
         metrics = httpx2.get(f"{running.url}/metrics").text

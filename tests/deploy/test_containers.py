@@ -57,7 +57,7 @@ def test_each_reader_sees_its_own_secrets_only(base: Path) -> None:
     assert command["KEK"] == query["KEK"]
     assert "twinlog_vault_writer" in command["VAULT_DATABASE_URL"]
     assert "twinlog_vault_reader" in query["VAULT_DATABASE_URL"]
-    assert SigningKey.load(base / "command" / "token_key.pem").kid
+    assert SigningKey.from_pem((base / "command" / "token_key.pem").read_bytes()).kid
     assert set(contents(base / "postgres")) == {"password"}
     assert f"requirepass {(base / 'redis' / 'password').read_text()}" in (base / "redis" / "redis.conf").read_text()
 

@@ -30,7 +30,7 @@ class Forger:
 
     @classmethod
     def of(cls, stack: Stack, genuine: str) -> "Forger":
-        return cls(genuine, SigningKey.load(next((stack.data / "secrets").rglob("token_key.pem"))))
+        return cls(genuine, SigningKey.from_pem(next((stack.data / "secrets").rglob("token_key.pem")).read_bytes()))
 
     @property
     def claims(self) -> dict[str, Any]:

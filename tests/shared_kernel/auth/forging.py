@@ -20,6 +20,16 @@ NOW = datetime(2026, 3, 12, 12, 0, 0, tzinfo=UTC)
 AT = int(NOW.timestamp())
 KEY, OTHER = (SigningKey(ec.derive_private_key(2**200 + number, ec.SECP256R1())) for number in (1, 2))
 SIGNER = TokenSigner(KEY)
+
+
+class Both:
+    """Two published keys; the first one signs."""
+
+    def __init__(self, current: SigningKey, other: SigningKey) -> None:
+        self.current = current
+        self.published = (current, other)
+
+
 PRINCIPAL = Principal(
     user_id=UUID("018f3c5e-7a10-7d3e-8a55-1f2e3d4c5b6a"),
     tenant="default",

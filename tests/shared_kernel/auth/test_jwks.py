@@ -13,6 +13,7 @@ from shared_kernel.auth.jwks import MAX_AGE, MIN_INTERVAL, RETRY_INTERVAL, STALE
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.tokens import SigningKey, TokenSigner, TokenVerifier
 from shared_kernel.errors import ServiceUnavailable
+from tests.shared_kernel.auth.forging import Both
 
 NOW = datetime(2026, 3, 12, 12, 0, 0, tzinfo=UTC)
 FIRST = SigningKey.from_pem(SigningKey.generate_pem())
@@ -116,7 +117,7 @@ async def test_unknown_key_id_fetches_the_keys_at_most_every_30_seconds(
 ) -> None:
     verifier = TokenVerifier(lambda: keys.keys)
     await verify_with(keys, verifier, token_of(FIRST), NOW)
-    service.body = orjson.dumps(TokenSigner(SECOND, published=[FIRST]).jwks())
+    service.body = orjson.dumps(TokenSigner(Both(SECOND, FIRST)).jwks())
     for _ in range(20):
         with pytest.raises(UnknownKey):
             await verify_with(keys, verifier, token_of(SECOND), NOW)

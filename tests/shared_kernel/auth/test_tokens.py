@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from tests.shared_kernel.auth.forging import (
     PRINCIPAL,
     SIGNER,
     TOKEN,
+    Both,
     parts,
     refusal,
     segment,
@@ -94,7 +94,7 @@ def test_point_that_is_not_on_the_curve_is_refused() -> None:
 
 
 def test_rotation_keeps_the_old_key_s_tokens_until_it_is_withdrawn() -> None:
-    published: dict[str, Jwk] = dict(TokenSigner(OTHER, published=[KEY]).keys())
+    published: dict[str, Jwk] = dict(TokenSigner(Both(OTHER, KEY)).keys())
     remembering = TokenVerifier(lambda: published)
     newer = TokenSigner(OTHER).sign(PRINCIPAL, jti="token-2", now=NOW)
     assert remembering.verify(TOKEN, NOW).jti == "token-1"
@@ -154,7 +154,7 @@ def test_refused_tokens_are_not_remembered() -> None:
 
 
 def test_jwks_shows_only_public_parts_under_thumbprints() -> None:
-    document = TokenSigner(KEY, published=[OTHER]).jwks()
+    document = TokenSigner(Both(KEY, OTHER)).jwks()
     assert [key["kid"] for key in document["keys"]] == [KEY.kid, OTHER.kid]
     for key in document["keys"]:
         assert set(key) == {"kty", "crv", "x", "y", "alg", "use", "kid"}
@@ -164,12 +164,6 @@ def test_jwks_shows_only_public_parts_under_thumbprints() -> None:
 def test_thumbprint_is_the_one_of_rfc_7638() -> None:
     canonical = json.dumps({name: KEY.public[name] for name in ("crv", "kty", "x", "y")}, separators=(",", ":"))
     assert KEY.kid == segment(hashlib.sha256(canonical.encode()).digest())
-
-
-def test_key_file_is_loaded(tmp_path: Path) -> None:
-    pem = SigningKey.generate_pem()
-    (tmp_path / "key.pem").write_bytes(pem)
-    assert SigningKey.load(tmp_path / "key.pem").kid == SigningKey.from_pem(pem).kid
 
 
 def pem_of(key: Any) -> bytes:
@@ -198,15 +192,9 @@ def encrypted_pem() -> bytes:
     ],
     ids=["empty", "text", "P-384", "RSA", "encrypted"],
 )
-def test_key_file_with_another_key_is_refused_in_one_sentence(tmp_path: Path, pem: bytes) -> None:
-    (tmp_path / "key.pem").write_bytes(pem)
+def test_any_other_key_is_refused_in_one_sentence(pem: bytes) -> None:
     with pytest.raises(StartupRefused, match=r"^The token key .*\.$"):
-        SigningKey.load(tmp_path / "key.pem")
-
-
-def test_missing_key_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StartupRefused, match="cannot be read"):
-        SigningKey.load(tmp_path / "missing.pem")
+        SigningKey.from_pem(pem)
 
 
 def test_library_with_the_unfixed_timing_leak_is_never_loaded() -> None:
