@@ -99,6 +99,14 @@ class Execution:
         async with self.idempotency.once(call, ask=True) as kept:
             return await (self._until_settled(await prepare(), call) if kept is None else self._repeated(kept, call))
 
+    async def answered_before(self, call: Call) -> Answer | None:
+        """What a request under this key was answered, without carrying anything out.
+
+        Raises IdempotencyInFlight, IdempotencyKeyReused and ReplayUnavailable.
+        """
+        async with self.idempotency.once(call, ask=True) as kept:
+            return None if kept is None else await self._repeated(kept, call)
+
     async def load(self, aggregate: Aggregate[S], tenant: str, stream: str) -> Loaded[S]:
         """The stream's state; personal fields of erased people read `[erased]`."""
         rows = await self.store.read_stream(tenant, stream)

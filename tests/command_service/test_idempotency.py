@@ -17,6 +17,7 @@ from command_service.infrastructure.housekeeping import forgetting
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import ReplayUnavailable
 from shared_kernel.web.headers import IfMatch
+from tests.features.sessions.test_second_factor import Factor
 from tests.support.cluster import Database, Vault
 from tests.support.command_side import PASSWORD, CommandSide, Person, command_side_of
 
@@ -83,6 +84,18 @@ async def test_keys_belong_to_their_user(command_side: CommandSide, ada: Person)
         assert "Idempotency-Replayed" not in answer.headers
 
 
+async def test_keys_belong_to_their_tenant(command_side: CommandSide) -> None:
+    await command_side.create_tenant("north")
+    body = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada"}
+    found = [
+        await command_side.send("POST", "/v1/users", body, Tenant=tenant, Idempotency_Key="same")
+        for tenant in ("default", "north")
+    ]
+    assert [answer.status_code for answer in found] == [201, 201]
+    assert not any("Idempotency-Replayed" in answer.headers for answer in found)
+    assert len({answer.json()["id"] for answer in found}) == 2
+
+
 async def test_refusals_are_decided_anew(command_side: CommandSide, ada: Person) -> None:
     path = await command_side.create_resource(ada)
     await command_side.send("POST", f"{path}/archive", by=ada)
@@ -105,12 +118,14 @@ async def test_no_ops_are_kept_too(command_side: CommandSide, ada: Person) -> No
     assert await command_side.topics_of(path) == ["ResourceCreated", "ResourceArchived"]
 
 
-async def test_of_twenty_at_once_one_is_carried_out(command_side: CommandSide, ada: Person) -> None:
+async def test_of_a_hundred_at_once_one_is_carried_out(command_side: CommandSide, ada: Person) -> None:
     answers = await asyncio.gather(
-        *(command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada, Idempotency_Key="k") for _ in range(20))
+        *(command_side.send("POST", "/v1/resources", {"name": "x"}, by=ada, Idempotency_Key="k") for _ in range(100))
     )
-    found = Counter(answer.status_code for answer in answers)
-    assert found.keys() <= {201, 409}
+    found = Counter((answer.status_code, answer.headers.get("Idempotency-Replayed")) for answer in answers)
+    assert found.pop((201, None)) == 1
+    assert found.keys() <= {(201, "true"), (409, None)}
+    assert found.total() == 99
     assert {answer.json()["code"] for answer in answers if answer.status_code == 409} <= {"idempotency-in-flight"}
     assert len({answer.json()["id"] for answer in answers if answer.status_code == 201}) == 1
     assert len(await command_side.rows("SELECT position FROM events WHERE topic LIKE 'resources.%%'")) == 1
@@ -173,6 +188,18 @@ async def test_answer_that_holds_a_secret_is_not_kept(command_side: CommandSide,
     assert (await execution.run(work, call)).status == 200
     with pytest.raises(ReplayUnavailable):
         await execution.run(work, call)
+
+
+async def test_secret_and_recovery_codes_are_shown_once_and_never_kept(command_side: CommandSide, ada: Person) -> None:
+    enrolled = await command_side.send("POST", "/v1/me/totp", by=ada, Idempotency_Key="enrol")
+    otp = Factor(enrolled.json()["secret"]).code()
+    activated = await command_side.send("PUT", "/v1/me/totp", {"otp": otp}, by=ada, Idempotency_Key="activate")
+    assert len(activated.json()["recovery_codes"]) == 10
+    for method, key, body in (("POST", "enrol", None), ("PUT", "activate", {"otp": otp})):
+        again = await command_side.send(method, "/v1/me/totp", body, by=ada, Idempotency_Key=key)
+        assert (again.status_code, again.json()["code"]) == (409, "replay-unavailable")
+    kept = await command_side.rows("SELECT status, answer FROM idempotency")
+    assert [(row["status"], bytes(row["answer"])) for row in kept] == [(200, b"")] * 2
 
 
 async def test_store_keeps_neither_key_nor_request_nor_answer_in_clear(command_side: CommandSide, ada: Person) -> None:

@@ -65,6 +65,7 @@ class TotpHandlers:
         command = ActivateTotp(otp, tuple(recovery_hash(code) for code in codes))
         work = TOTP.record(principal.user_id, activate_totp, command)
         if not await self._is_right(principal, otp):
+            await self._execution.answered_before(call)  # a code is spent when its own request is repeated
             call = replace(call, idempotency_key=None)  # refused anew each time, although it leaves a trace
         answer = await self._execution.run(replace(work, secret=True), call)
         if not any(isinstance(event, TotpActivated) for event in answer.events):
