@@ -16,6 +16,8 @@ PROBLEM = "application/problem+json"
 INFRASTRUCTURE = {"/v1/feed", "/.well-known/jwks.json"}
 CODES = {"activate_totp", "step_up"}
 """What takes a code of this very moment, which no example can show; theirs are valid, and refused as documented."""
+LAST = ("/v1/token", "/v1/tenant/registration")
+"""The person whom the document registers signs in, and only then does the tenant want invitations."""
 
 
 async def test_committed_documents_are_those_of_the_services() -> None:
@@ -62,9 +64,10 @@ async def test_problem_examples_are_problems() -> None:
 class Visitor:
     """Sends what the document shows, with real ids in the place of its path parameters."""
 
-    def __init__(self, side: CommandSide, person: Person) -> None:
+    def __init__(self, side: CommandSide, person: Person, other: Person) -> None:
         self.side = side
         self.person = person
+        self.other = other
 
     async def send(
         self, method: str, path: str, operation: dict[str, Any], media_type: str, body: Any
@@ -73,7 +76,9 @@ class Visitor:
         asked = {"role": "auditor", "name": "resources", "action": "switch"}
         if "{session_id}" in path:
             asked["session_id"] = await self.session()
-        target = path.format(resource_id=resource, user_id=self.person.id, **asked)
+        if "{invitation_id}" in path:
+            asked["invitation_id"] = (await self.side.send("POST", "/v1/invitations", {}, by=self.person)).json()["id"]
+        target = path.format(resource_id=resource, user_id=self.other.id, **asked)
         headers = {"Authorization": f"Bearer {self.side.access_token(self.person)}"} if operation["security"] else {}
         if media_type == "application/x-www-form-urlencoded":
             return await self.side.http.request(method, target, data=body, headers=headers)
@@ -82,17 +87,17 @@ class Visitor:
         return await self.side.http.request(method, target, json=body, headers=headers)
 
     async def session(self) -> str:
-        """A session of the person's own."""
-        form = {"grant_type": "password", "username": self.person.email, "password": PASSWORD}
+        """A session of the other person."""
+        form = {"grant_type": "password", "username": self.other.email, "password": PASSWORD}
         token = (await self.side.sign_in(form)).json()["access_token"]
         return str(jwt.get_unverified_claims(token)["sid"])
 
 
 async def test_every_example_of_a_body_is_valid_and_accepted(command_side: CommandSide) -> None:
     document = (await command_side.http.get("/openapi.json")).json()
-    visitor = Visitor(command_side, await command_side.register(roles=("member", "admin")))
-    # Last of all, the person whom the document registers signs in.
-    for method, path, operation in sorted(operations(document), key=lambda each: each[1] == "/v1/token"):
+    admin = await command_side.register(roles=("member", "admin"))
+    visitor = Visitor(command_side, admin, await command_side.register("Bob"))
+    for method, path, operation in sorted(operations(document), key=lambda each: LAST.index(each[1]) if each[1] in LAST else -1):
         if path in INFRASTRUCTURE:
             continue
         for media_type, body in body_examples(document, operation):
