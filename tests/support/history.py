@@ -56,6 +56,14 @@ class History:
         self.rows.append(sealed(row))
         return self.rows[-1]
 
+    def restore(self, upto: int) -> None:
+        """Lose everything after a position, as a database does that is restored from a backup."""
+        del self.rows[upto:]
+        self._versions, self._sequences = Counter(), Counter()
+        for row in self.rows:
+            self._versions[row.tenant, row.stream] += 1
+            self._sequences[row.tenant] += 1
+
     def partition(self, row: StoredRow) -> int:
         return partition_of(row.slot, self.partitions)
 
