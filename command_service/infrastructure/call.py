@@ -9,6 +9,7 @@ from pydantic import PlainValidator, WithJsonSchema
 
 from shared_kernel.auth.principal import Principal
 from shared_kernel.text import slug
+from shared_kernel.web.arrival import body_of
 from shared_kernel.web.headers import IdempotencyKeyHeader, IfMatch, IfMatchHeader, MalformedHeader
 
 ANONYMOUS = "anonymous"
@@ -74,9 +75,10 @@ async def _of_change(request: Request, if_match: IfMatchHeader, idempotency_key:
 async def _conditions(request: Request, if_match: IfMatch, idempotency_key: str | None) -> Conditions:
     if idempotency_key is None:
         return Conditions(if_match, None, ())
-    line = f"{request.method} {request.url.path}?{request.url.query}".encode()
+    scope = request.scope
+    line = f"{scope['method']} {scope['path']}?".encode() + scope["query_string"]
     condition = request.headers.get("if-match", "").encode()
-    return Conditions(if_match, idempotency_key, (line, condition, await request.body()))
+    return Conditions(if_match, idempotency_key, (line, condition, await body_of(request)))
 
 
 CreationConditions = Annotated[Conditions, Depends(_of_creation)]

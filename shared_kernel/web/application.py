@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp
 
@@ -37,7 +36,7 @@ class Application(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         # FastAPI's own layers answer errors and bound bodies, which the edge does; without them a request costs less.
-        app: ASGIApp = AsyncExitStackMiddleware(StraightToRoute(self.router))
+        app: ASGIApp = StraightToRoute(self.router)
         for cls, args, kwargs in reversed(self.user_middleware):
             app = cls(app, *args, **kwargs)
         return self.edge(app)

@@ -11,9 +11,10 @@ from urllib.parse import parse_qsl
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import Message as AsgiMessage
-from starlette.types import Receive
+from starlette.types import Receive, Scope
 
 from shared_kernel.errors import FieldError, Message, ValidationFailed
+from shared_kernel.web.arrival import BODY_KEY, CONTENT_KEY
 from shared_kernel.web.headers import MalformedHeader
 from shared_kernel.web.problems import BodyTooLarge, MalformedBody, RequestTimeout, UnsupportedMediaType
 from shared_kernel.web.routes import Body, Manners
@@ -27,8 +28,10 @@ _MAX_DIGITS = 19
 _INT64 = 1 << 63
 
 
-async def admit_body(manners: Manners, headers: Mapping[bytes, bytes], receive: Receive) -> Receive:
+async def admit_body(manners: Manners, headers: Mapping[bytes, bytes], scope: Scope, receive: Receive) -> Receive:
     """Read and check the body that the headers announce; answers what the route receives from.
+
+    What was read is left in the scope, and what it says if it is JSON.
 
     Raises BodyTooLarge, UnsupportedMediaType, MalformedBody, ValidationFailed or RequestTimeout.
     """
@@ -40,22 +43,26 @@ async def admit_body(manners: Manners, headers: Mapping[bytes, bytes], receive: 
     if manners.body is Body.STREAM:
         require_media_type(manners, headers)
         return _counted(receive, manners.max_body_bytes)
-    body = await _read(receive, manners.max_body_bytes)
+    body = scope[BODY_KEY] = await _read(receive, manners.max_body_bytes)
     if body:
-        check(manners, headers, body)
+        require_media_type(manners, headers)
+        _check(manners, scope, body)
     return _replayed(body, receive)
 
 
-def check(manners: Manners, headers: Mapping[bytes, bytes], body: bytes) -> None:
-    """Raises unless the body is in a media type of the route and well formed in it."""
-    require_media_type(manners, headers)
+def _check(manners: Manners, scope: Scope, body: bytes) -> None:
     if manners.body is Body.FORM:
-        return check_form(body)
+        check_form(body)
+    else:
+        scope[CONTENT_KEY] = _content(manners, body)
+
+
+def _content(manners: Manners, body: bytes) -> Any:
     content = strict_json(body)
     # Many clients send {} where nothing is needed; anything more was meant to have an effect.
     if manners.body is Body.NONE and content != {}:
         raise ValidationFailed(errors=(FieldError("", "This address takes no body."),))
-    return None
+    return content
 
 
 def require_media_type(manners: Manners, headers: Mapping[bytes, bytes]) -> None:

@@ -14,10 +14,10 @@ from shared_kernel.errors import Message, NotFound
 from shared_kernel.observability import Metrics, get_logger
 from shared_kernel.rates.requests import FIELDS_KEY
 from shared_kernel.web.answers import Answers, as_twinlog_error
+from shared_kernel.web.arrival import HEADERS_KEY, MANNERS_KEY
 from shared_kernel.web.bodies import admit_body
 from shared_kernel.web.browsers import SAFE, BrowserRules, answer_preflight
 from shared_kernel.web.context import RequestContext, enter, is_correlation_id, leave, new_context
-from shared_kernel.web.dispatch import ROUTE_KEY
 from shared_kernel.web.headers import MalformedHeader
 from shared_kernel.web.parameters import check_query
 from shared_kernel.web.problems import HeaderFieldsTooLarge
@@ -94,14 +94,13 @@ class Edge:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         started = perf_counter()
-        headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        headers = scope[HEADERS_KEY] = _by_name(scope["headers"])
         if self._proxies is not None:
             self._proxies.correct(scope)
         context, fault = _context_of(headers)
         fixed = (*_fixed_headers(context, scope["scheme"]), *self._browsers.headers_for(headers))
         exchange = Exchange(send, scope, fixed)
-        manners = self._table.find(scope["method"], scope["path"])
-        scope[ROUTE_KEY] = manners and manners.route
+        manners = scope[MANNERS_KEY] = self._table.find(scope["method"], scope["path"])
         entered = enter(context)
         try:
             if manners is None and self._browsers.is_preflight(scope, headers):
@@ -124,7 +123,7 @@ class Edge:
             # The router knows only the first route at this path; RFC 9110 wants every method it takes.
             error = HTTPException(405, headers={"Allow": ", ".join(self._table.allowed(scope["path"]))})
         self._metrics.refused(as_twinlog_error(error).code())
-        language = dict(scope["headers"]).get(b"accept-language", b"").decode("latin-1")
+        language = scope[HEADERS_KEY].get(b"accept-language", b"").decode("latin-1")
         answer = self._answers.to(error, language, oauth=manners is not None and manners.oauth)
         if exchange.status == 0:
             await answer(scope, receive, exchange.send)
@@ -137,6 +136,12 @@ class Edge:
         self._metrics.request_answered(known, route, status, seconds)
         say = _log.debug if manners is not None and manners.quiet else _log.info
         say("request", method=known, route=route, status=status, duration_ms=round(seconds * 1000, 3))
+
+
+def _by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Of a header that came twice the first counts, as everywhere behind the edge."""
+    by_name = dict(fields)
+    return by_name if len(by_name) == len(fields) else dict(reversed(fields))
 
 
 def _context_of(headers: Mapping[bytes, bytes]) -> tuple[RequestContext, Exception | None]:
@@ -175,7 +180,7 @@ async def _admit(
         return receive
     if scope["query_string"]:
         check_query(scope["query_string"], manners)
-    return await admit_body(manners, headers, receive)
+    return await admit_body(manners, headers, scope, receive)
 
 
 def check_header_fields(fields: list[tuple[bytes, bytes]], by_name: Mapping[bytes, bytes]) -> None:

@@ -15,6 +15,7 @@ from shared_kernel.auth.elevation import StepUp
 from shared_kernel.errors import StartupRefused
 from shared_kernel.feature import Permission
 from shared_kernel.web.access import PublicRoute, RequiresPermission
+from shared_kernel.web.plan import Plan, plan_of
 
 JSON_TYPE = "application/json"
 MERGE_PATCH_TYPE = "application/merge-patch+json"
@@ -55,6 +56,8 @@ class Manners:
     step_up: StepUp | None = None
     route: BaseRoute | None = None
     """The route itself, when a request may be taken to it without asking the router."""
+    plan: Plan | None = None
+    """How to carry the route out without FastAPI, where that is possible."""
 
     @property
     def quiet(self) -> bool:
@@ -76,8 +79,7 @@ class RouteTable:
                 set(each.methods or ()),
                 each.path_regex,
                 _open_ended(each),
-                # A route inside an included router needs what that router adds on the way.
-                replace(manners_of(each, max_body_bytes), route=each.route if id(each.route) in own else None),
+                _reached(manners_of(each, max_body_bytes), each.route if id(each.route) in own else None),
             )
             for each in _routes(app)
         ]
@@ -108,6 +110,11 @@ class RouteTable:
         if selected and depth <= 16:
             self._likely[(method, depth)] = selected
         return selected
+
+
+def _reached(manners: Manners, route: BaseRoute | None) -> Manners:
+    # A route inside an included router is not given here: it needs what that router adds on the way.
+    return replace(manners, route=route, plan=plan_of(route))
 
 
 def manners_of(route: RouteContext, max_body_bytes: int) -> Manners:

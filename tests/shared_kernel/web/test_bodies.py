@@ -194,7 +194,7 @@ async def test_length_that_is_no_number_is_refused(length: bytes) -> None:
         raise AssertionError("such a body is not read")
 
     with pytest.raises(MalformedHeader):
-        await admit_body(MANNERS, {b"content-length": length}, receive)
+        await admit_body(MANNERS, {b"content-length": length}, {}, receive)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ async def test_body_that_stops_arriving_is_given_up(monkeypatch: pytest.MonkeyPa
         return parts.pop() if parts else await asyncio.get_running_loop().create_future()
 
     with pytest.raises(RequestTimeout):
-        await admit_body(MANNERS, {b"content-length": b"2"}, receive)
+        await admit_body(MANNERS, {b"content-length": b"2"}, {}, receive)
 
 
 async def test_caller_who_leaves_ends_the_reading() -> None:
@@ -225,7 +225,7 @@ async def test_caller_who_leaves_ends_the_reading() -> None:
         return {"type": "http.disconnect"}
 
     with pytest.raises(ClientDisconnect):
-        await admit_body(MANNERS, {b"content-length": b"2"}, receive)
+        await admit_body(MANNERS, {b"content-length": b"2"}, {}, receive)
 
 
 async def test_route_still_hears_that_the_caller_left() -> None:
@@ -235,6 +235,6 @@ async def test_route_still_hears_that_the_caller_left() -> None:
         return messages.pop()
 
     headers = {b"content-length": b"2", b"content-type": b"application/json"}
-    replay = await admit_body(MANNERS, headers, receive)
+    replay = await admit_body(MANNERS, headers, {}, receive)
     assert (await replay())["body"] == b"{}"
     assert (await replay())["type"] == "http.disconnect"
