@@ -98,11 +98,14 @@ class Reading:
         """Raises Forbidden unless the caller may do this to this one object."""
         self.services.policies.require(principal, permission, obj)
 
+    def may(self, principal: Principal, permission: Permission) -> bool:
+        """Whether the caller may do this in their tenant, whatever the object: for single fields of an answer."""
+        obj = ObjectAttributes(permission.kind, principal.tenant)
+        return self.services.policies.decide(principal, permission, obj).allowed
+
     async def events(self, principal: Principal, rows: Sequence[Mapping[str, Any]]) -> tuple[EventView, ...]:
         """Rows of the audit copy as this caller may see them."""
-        log = ObjectAttributes(READ_PERSONAL.kind, principal.tenant)
-        personal = self.services.policies.decide(principal, READ_PERSONAL, log).allowed
-        return await self.services.events.views(rows, personal=personal)
+        return await self.services.events.views(rows, personal=self.may(principal, READ_PERSONAL))
 
     def answer(self, view: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
         """200 with the view as JSON."""

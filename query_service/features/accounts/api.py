@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from query_service.features.accounts.permissions import COLUMNS, READ, READ_OWN
+from query_service.features.accounts.permissions import COLUMNS, READ, READ_OWN, READ_REASON
 from query_service.features.accounts.queries import PROJECTION, UserQuery, user_by_id, users_on
 from query_service.features.accounts.views import MeView, UserList, UserView
 from query_service.infrastructure.reading import VERSIONED, ReadingOf, found, read_responses
@@ -35,7 +35,8 @@ async def list_users(
     page = reading.page(query, caller.tenant, PROJECTION)
     rows = await users_on(page, reading.database, progress, reading.rows_allowed(caller, READ, COLUMNS))
     shown, link = page.split(rows, "created_position")
-    return reading.answer_page(UserList(items=tuple(UserView(**row) for row in shown)), link)
+    reason = reading.may(caller, READ_REASON)
+    return reading.answer_page(UserList(items=tuple(UserView.of(row, reason=reason) for row in shown)), link)
 
 
 @router.get("/v1/users/{user_id}", response_model=UserView, responses=read_responses(NotFound) | VERSIONED)
@@ -45,4 +46,4 @@ async def read_user(
     """One account of the tenant, for admins and auditors."""
     progress = await reading.reach_row(PROJECTION)
     row = found(await user_by_id(reading.database, progress, caller.tenant, user_id))
-    return reading.answer_version(UserView(**row), row["version"], known)
+    return reading.answer_version(UserView.of(row, reason=reading.may(caller, READ_REASON)), row["version"], known)

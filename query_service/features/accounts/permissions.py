@@ -1,4 +1,6 @@
-"""Who may read accounts: everybody their own, admins and auditors all of their tenant."""
+"""Who may read accounts: everybody their own, admins and auditors all of their tenant, admins alone why one is
+suspended.
+"""
 
 from shared_kernel.auth.policy import Columns
 from shared_kernel.auth.ruleset import EVERY_ROLE
@@ -6,12 +8,14 @@ from shared_kernel.feature import Permission, Policy
 
 READ_OWN = Permission("accounts", "read-own")
 READ = Permission("accounts", "read")
+READ_REASON = Permission("accounts", "read-suspension-reason")
 
-PERMISSIONS = (READ_OWN, READ)
+PERMISSIONS = (READ_OWN, READ, READ_REASON)
 POLICIES = (
     Policy(EVERY_ROLE, READ_OWN),
     Policy("admin", READ),
     Policy("auditor", READ),
+    Policy("admin", READ_REASON),
 )
 
 COLUMNS = Columns(tenant="u.tenant", owner="u.id")

@@ -3,10 +3,19 @@
 from typing import Any
 
 from query_service.features.accounts.views import USERS
-from query_service.infrastructure.projection import Key, Projection, Row
+from query_service.infrastructure.projection import Key, Projection, Row, existing
 from shared_kernel.clock import moment
-from shared_kernel.events.accounts import UserRegistered
+from shared_kernel.events.accounts import (
+    PasswordChanged,
+    ProfileChanged,
+    UserRegistered,
+    UserReinstated,
+    UserSuspended,
+)
 from shared_kernel.events.envelope import Recorded
+
+ACTIVE = "active"
+SUSPENDED = "suspended"
 
 
 def key_of(recorded: Recorded[Any]) -> Key:
@@ -24,7 +33,32 @@ def on_user_registered(_: Row | None, recorded: Recorded[UserRegistered]) -> Row
         "name": event.name,
         "created_at": at,
         "updated_at": at,
+        "state": ACTIVE,
+        "suspended_at": None,
+        "suspension_reason": None,
     }
+
+
+def on_password_changed(row: Row | None, recorded: Recorded[PasswordChanged]) -> Row:
+    return _changed(row, recorded)
+
+
+def on_profile_changed(row: Row | None, recorded: Recorded[ProfileChanged]) -> Row:
+    return _changed(row, recorded, name=recorded.event.name)
+
+
+def on_user_suspended(row: Row | None, recorded: Recorded[UserSuspended]) -> Row:
+    at = moment(recorded.row.recorded_at)
+    return _changed(row, recorded, state=SUSPENDED, suspended_at=at, suspension_reason=recorded.event.reason)
+
+
+def on_user_reinstated(row: Row | None, recorded: Recorded[UserReinstated]) -> Row:
+    return _changed(row, recorded, state=ACTIVE, suspended_at=None, suspension_reason=None)
+
+
+def _changed(row: Row | None, recorded: Recorded[Any], **values: Any) -> Row:
+    facts = {"version": recorded.row.version, "updated_at": moment(recorded.row.recorded_at)}
+    return {**existing(row), **facts, **values}
 
 
 PROJECTION = Projection(
@@ -32,5 +66,11 @@ PROJECTION = Projection(
     version=1,
     table=USERS,
     key_of=key_of,
-    folds={UserRegistered: on_user_registered},
+    folds={
+        UserRegistered: on_user_registered,
+        PasswordChanged: on_password_changed,
+        ProfileChanged: on_profile_changed,
+        UserSuspended: on_user_suspended,
+        UserReinstated: on_user_reinstated,
+    },
 )

@@ -15,7 +15,8 @@ from query_service.infrastructure.progress import Progress
 PROJECTION = "users"
 
 SELECT = """
-SELECT u.tenant, u.id, u.version, u.created_position, u.email, u.name, u.created_at, u.updated_at
+SELECT u.tenant, u.id, u.version, u.created_position, u.email, u.name, u.created_at, u.updated_at,
+       u.state, u.suspended_at, u.suspension_reason
   FROM {generation}.users u
 """
 BY_ID = SELECT + " WHERE u.tenant = %(tenant)s AND u.id = %(id)s"

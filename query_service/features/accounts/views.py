@@ -1,7 +1,8 @@
 """What an account looks like to a reader, and the table it is read from."""
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,8 +22,11 @@ USERS = Table(
         "name": "text",
         "created_at": "timestamptz",
         "updated_at": "timestamptz",
+        "state": "text",
+        "suspended_at": "timestamptz",
+        "suspension_reason": "text",
     },
-    personal=("email", "name"),
+    personal=("email", "name", "suspension_reason"),
     subject="id",
 )
 
@@ -31,25 +35,50 @@ EXAMPLE: JsonDict = {
     "version": 1,
     "email": "ada@example.org",
     "name": "Ada Lovelace",
+    "state": "active",
     "created_at": "2026-03-12T09:12:44.125000Z",
     "updated_at": "2026-03-12T09:12:44.125000Z",
 }
+SUSPENDED: JsonDict = {
+    **EXAMPLE,
+    "version": 2,
+    "state": "suspended",
+    "suspended_at": "2026-03-12T17:00:00.000000Z",
+    "suspension_reason": "Left the company on 12 March",
+}
+REDACTED = "[redacted]"
 
 
-class UserView(BaseModel):
-    """One account of a tenant; `email` and `name` read `[erased]` once the person has been erased."""
+class AccountView(BaseModel):
+    """What an account is for everybody who may see it; `email` and `name` read `[erased]` after an erasure."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(frozen=True)
 
     id: UUID
     version: int
     email: str
     name: str
+    state: Annotated[Literal["active", "suspended"], Field(description="whoever is suspended is not let in")]
     created_at: datetime
     updated_at: datetime
 
 
-class MeView(UserView):
+class UserView(AccountView):
+    """One account of a tenant. Why its user is suspended is for those who may know it, and `[redacted]` for others."""
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [SUSPENDED]})
+
+    suspended_at: datetime | None
+    suspension_reason: str | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any], *, reason: bool) -> "UserView":
+        """With `reason` for those who may know it."""
+        hidden = {} if reason or row["suspension_reason"] is None else {"suspension_reason": REDACTED}
+        return cls(**{**row, **hidden})
+
+
+class MeView(AccountView):
     """The caller's own account, with the tenant and the roles that the access token carries."""
 
     model_config = ConfigDict(
@@ -63,6 +92,6 @@ class MeView(UserView):
 class UserList(BaseModel):
     """One page of accounts in the order in which they were registered."""
 
-    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [{"items": [EXAMPLE]}]})
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [{"items": [SUSPENDED]}]})
 
     items: tuple[UserView, ...]

@@ -5,7 +5,7 @@ from typing import Any
 from query_service.features.audit.views import STREAM_OWNERS
 from query_service.infrastructure.projection import Key, Projection, Row
 from shared_kernel.events.access import RoleGranted
-from shared_kernel.events.accounts import UserRegistered
+from shared_kernel.events.accounts import SignInsThrottled, UserRegistered
 from shared_kernel.events.envelope import Recorded
 from shared_kernel.events.resources import ResourceCreated
 from shared_kernel.events.sessions import SessionStarted, TotpEnrolled
@@ -16,7 +16,8 @@ def key_of(recorded: Recorded[Any]) -> Key:
 
 
 def on_stream_of_person(
-    _: Row | None, recorded: Recorded[UserRegistered | SessionStarted | TotpEnrolled | RoleGranted]
+    _: Row | None,
+    recorded: Recorded[UserRegistered | SessionStarted | TotpEnrolled | RoleGranted | SignInsThrottled],
 ) -> Row:
     return {"tenant": recorded.row.tenant, "stream": recorded.row.stream, "owner": recorded.event.user_id}
 
@@ -35,6 +36,7 @@ PROJECTION = Projection(
         SessionStarted: on_stream_of_person,
         TotpEnrolled: on_stream_of_person,
         RoleGranted: on_stream_of_person,
+        SignInsThrottled: on_stream_of_person,
         ResourceCreated: on_resource_created,
     },
 )

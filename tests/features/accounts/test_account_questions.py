@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from shared_kernel.events.accounts import PasswordChanged, ProfileChanged, UserSuspended
 from tests.support.query_side import TENANT, Person, QuerySide
 
 ADA = Person(uuid4())
@@ -28,6 +29,7 @@ async def test_everybody_reads_their_own_account_with_tenant_and_roles(query_sid
         "version": 1,
         "email": "ada@example.org",
         "name": "Ada Lovelace",
+        "state": "active",
         "created_at": "2026-03-12T06:01:00Z",
         "updated_at": "2026-03-12T06:01:00Z",
         "tenant": TENANT,
@@ -57,6 +59,32 @@ async def test_members_read_nobody_elses_account(query_side: QuerySide) -> None:
     await registered(query_side)
     for question in ("/v1/users", f"/v1/users/{BOB.id}", f"/v1/users/{ADA.id}"):
         assert (await query_side.get(question, ADA)).json()["code"] == "forbidden"
+
+
+async def test_admins_alone_read_why_somebody_is_suspended(query_side: QuerySide) -> None:
+    await registered(query_side)
+    suspended = UserSuspended(user_id=BOB.id, reason="left the company")
+    await query_side.log.append(f"users-{BOB.id}", suspended)
+    await query_side.catch_up()
+    for caller, reason in ((ADMIN, "left the company"), (AUDITOR, "[redacted]")):
+        shown = (await query_side.get(f"/v1/users/{BOB.id}", caller)).json()
+        assert (shown["state"], shown["suspension_reason"], shown["version"]) == ("suspended", reason, 2)
+        assert shown["suspended_at"] == shown["updated_at"] == "2026-03-12T06:04:00Z"
+        listed = {item["id"]: item for item in (await query_side.get("/v1/users", caller)).json()["items"]}
+        assert listed[str(BOB.id)] == shown
+        active = listed[str(ADA.id)]
+        assert (active["state"], active["suspended_at"], active["suspension_reason"]) == ("active", None, None)
+
+
+async def test_changes_of_an_account_show_at_once_in_its_owners_answer(query_side: QuerySide) -> None:
+    await registered(query_side)
+    await query_side.log.append(f"users-{ADA.id}", ProfileChanged(user_id=ADA.id, name="Ada King"))
+    await query_side.log.append(f"users-{ADA.id}", PasswordChanged(user_id=ADA.id, password_hash="$argon2id$new"))
+    await query_side.catch_up()
+    answer = await query_side.get("/v1/me", ADA)
+    assert (answer.json()["name"], answer.headers["ETag"]) == ("Ada King", '"3"')
+    assert "suspension_reason" not in answer.json()
+    assert "argon2id" not in answer.text
 
 
 async def test_the_list_of_accounts_has_pages_in_both_directions(query_side: QuerySide) -> None:
