@@ -12,10 +12,7 @@ from psycopg import AsyncConnection, sql
 from redis.asyncio import Redis
 
 from command_service.infrastructure.call import DEFAULT_TENANT
-from command_service.infrastructure.event_store import batch
 from command_service.infrastructure.event_store.connections import open_connection
-from command_service.infrastructure.event_store.port import Append, Appended, NewEvent
-from command_service.infrastructure.event_store.store import item_of
 from command_service.relay.log import CHANNEL
 from command_service.relay.publisher import Publisher
 from shared_kernel.clock import SystemClock, microseconds, rfc3339
@@ -33,6 +30,19 @@ _STANDING = sql.SQL("""
            coalesce((SELECT e.version FROM events AS e WHERE e.tenant = %s AND e.stream = %s
                       ORDER BY e.version DESC LIMIT 1), 0) AS version
       FROM installation AS i
+""")
+_APPEND = sql.SQL("""
+    SELECT a.outcome, a.last_position FROM append_events_v1(
+        tenants => ARRAY[%(tenant)s::text], item_tenant => '{1}', item_stream => ARRAY[%(stream)s::text],
+        item_expected => ARRAY[%(before)s::bigint], item_events => '{1}',
+        event_item => '{1}', event_seq => '{1}', event_stream => ARRAY[%(stream)s::text],
+        event_version => ARRAY[%(version)s::bigint], event_topic => ARRAY[%(topic)s::text], event_format => '{1}',
+        event_payload => ARRAY[%(payload)s::bytea], event_metadata => ARRAY[%(metadata)s::bytea],
+        event_ids => ARRAY[%(id)s::uuid],
+        key_item => '{}', key_actor => '{}', key_value => '{}', key_fingerprint => '{}', key_status => '{}',
+        key_answer => '{}', claim_item => '{}', claim_action => '{}', claim_kind => '{}', claim_key => '{}',
+        subject_item => '{}', subject_id => '{}',
+        track_item => '{}', track_owner => '{}', track_name => '{}', track_id => '{}') AS a
 """)
 _RAISE = sql.SQL("UPDATE installation SET epoch = %s")
 _NOTIFY = sql.SQL("SELECT pg_notify(%s, '')")
@@ -101,11 +111,15 @@ def _succession(epoch: int, head: int, sightings: Sequence[Sighting], reason: st
 async def _append(connection: AsyncConnection[Any], begun: EpochBegun, version: int) -> int:
     ids, now = Uuid7Ids(), rfc3339(microseconds(SystemClock().now()))
     metadata = Metadata(actor="system:epoch", correlation_id=str(ids.new()), occurred_at=now)
-    event = NewEvent(ids.new(), begun.TOPIC, begun.model_dump_json().encode(), metadata.encode())
-    item = item_of(Append(DEFAULT_TENANT, STREAM, version, (event,)))
-    async with connection.cursor(binary=True) as cursor:
-        await cursor.execute(batch.call("public"), batch.encode([item]))
-        outcome = batch.decode([item], await cursor.fetchall()).outcomes[0]
-    if not isinstance(outcome, Appended):
-        raise outcome
-    return outcome.position
+    event = {
+        "tenant": DEFAULT_TENANT,
+        "stream": STREAM,
+        "before": version,
+        "version": version + 1,
+        "topic": begun.TOPIC,
+        "payload": begun.model_dump_json().encode(),
+        "metadata": metadata.encode(),
+        "id": ids.new(),
+    }
+    await connection.execute(_APPEND, event)
+    return (await standing(connection))[2]
