@@ -19,6 +19,9 @@ NOT_FOR = {
     "owner": {"COMMAND_SECRET", "SHARED_SECRET", "KEK"},
 }
 
+WIDE_RATES = {"RATE_ADDRESS": "600000/60", "RATE_USER": "300000/60", "RATE_TENANT": "3000000/60"}
+"""On a machine of one's own everybody is at one address, and measures. What can be guessed stays as narrow."""
+
 Variables = dict[str, str]
 
 
@@ -58,7 +61,7 @@ def compose(
     folder: DataFolder, given: Variables, places: Variables, urls: DatabaseUrls | None, redis_url: str | None
 ) -> Environments:
     """Put together what the services are told: addresses (`places`), engines, secrets; what a person gave wins."""
-    engines = {} if redis_url is None else {"REDIS_URL": redis_url}
+    engines = dict(WIDE_RATES) if redis_url is None else {**WIDE_RATES, "REDIS_URL": redis_url}
     command = engines | {"SECRETS_DIR": str(folder.secrets / "command")}
     command["TOKEN_KEY_FILE"] = str(folder.secrets / "command" / TOKEN_KEY)
     query = engines | {"SECRETS_DIR": str(folder.secrets / "query")}
