@@ -1,7 +1,6 @@
 """The log over HTTP, for the query service alone: what its stream cannot serve it reads here."""
 
 import hmac
-from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Protocol
 
 import orjson
@@ -10,7 +9,6 @@ from fastapi.responses import StreamingResponse
 
 from command_service.infrastructure.event_store.store import PostgresEventStore
 from shared_kernel.errors import Unauthenticated
-from shared_kernel.events.envelope import StoredRow
 from shared_kernel.messaging.feed import (
     EPOCH_HEADER,
     FEED_PATH,
@@ -19,15 +17,12 @@ from shared_kernel.messaging.feed import (
     PAGE_LIMIT,
     PARTITIONS_HEADER,
     SUMS_PATH,
-    encode,
 )
 from shared_kernel.web.access import public
 from shared_kernel.web.problems import problem_responses
 
 JSON_TYPE = "application/json"
-PAGE = 1_000
-CHUNK = 256
-"""Rows per piece of an answer."""
+PAGE_DEFAULT = 1_000
 
 router = APIRouter(tags=["infrastructure"])
 
@@ -60,16 +55,14 @@ async def feed(
     request: Request,
     after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
     partition: Annotated[int | None, Query(ge=0, le=1023)] = None,
-    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LIMIT)] = PAGE_DEFAULT,
     category: Annotated[str | None, Query(pattern="^[a-z_]{1,64}$")] = None,
 ) -> Response:
     """The events after a position, for the query service; headers say epoch, head and number of partitions."""
     services: Services = request.app.state.services
-    epoch, head = await services.log.head()  # before the rows, so that the rows reach at least as far
-    partitions = (await services.log.installation()).partitions
-    rows = await _rows(services.log, after, partition, limit, category)
-    headers = {EPOCH_HEADER: str(epoch), HEAD_HEADER: str(head), PARTITIONS_HEADER: str(partitions)}
-    return StreamingResponse(_chunks(rows), 200, headers, MEDIA_TYPE)
+    facts, lines = await services.log.feed(after, limit, partition=partition, category=category)
+    headers = {EPOCH_HEADER: str(facts.epoch), HEAD_HEADER: str(facts.head), PARTITIONS_HEADER: str(facts.partitions)}
+    return StreamingResponse(lines, 200, headers, MEDIA_TYPE)
 
 
 @router.get(SUMS_PATH, dependencies=[public(), Depends(require_credential)], include_in_schema=False)
@@ -78,18 +71,3 @@ async def sums(request: Request, upto: Annotated[int, Query(ge=0, le=2**63 - 1)]
     services: Services = request.app.state.services
     position, found = await services.log.sums(upto)
     return Response(orjson.dumps({"position": position, "sums": [str(each) for each in found]}), media_type=JSON_TYPE)
-
-
-async def _rows(
-    log: PostgresEventStore, after: int, partition: int | None, limit: int, category: str | None
-) -> Sequence[StoredRow]:
-    if category is not None:
-        return await log.read_category(after, category, limit)
-    if partition is not None:
-        return (await log.read_partition(after, partition, limit)).rows
-    return [row async for batch in log.read_log(after, limit) for row in batch]
-
-
-async def _chunks(rows: Sequence[StoredRow]) -> AsyncIterator[bytes]:
-    for start in range(0, len(rows), CHUNK):
-        yield b"".join(encode(row) for row in rows[start : start + CHUNK])

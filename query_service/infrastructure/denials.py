@@ -23,7 +23,7 @@ from shared_kernel.clock import microseconds
 from shared_kernel.errors import ServiceUnavailable
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.sessions import SessionEnded
-from shared_kernel.messaging.feed import PAGE_LIMIT
+from shared_kernel.messaging.feed import PAGE
 from shared_kernel.messaging.mark import Mark
 from shared_kernel.observability import get_logger
 
@@ -44,7 +44,7 @@ _log = get_logger("denials")
 class LogPages(Protocol):
     """The feed, as far as it is needed here."""
 
-    async def page(self, after: int, limit: int = PAGE_LIMIT) -> tuple[LogFacts, Sequence[StoredRow]]: ...
+    async def page(self, after: int, limit: int = PAGE) -> tuple[LogFacts, Sequence[StoredRow]]: ...
 
 
 class Marks:
@@ -148,7 +148,7 @@ class Denials:
 
     async def _first_that_matters(self, after: int, head: int) -> int:
         """A position at or after which everything young enough stands; times never fall with position."""
-        while head - after > PAGE_LIMIT:
+        while head - after > PAGE:
             middle = (after + head) // 2
             _, rows = await self._feed.page(middle, 1)
             if not rows or rows[0].recorded_at >= self.known.oldest * 1_000_000:

@@ -14,6 +14,7 @@ from shared_kernel.messaging.feed import (
     EPOCH_HEADER,
     FEED_PATH,
     HEAD_HEADER,
+    PAGE,
     PAGE_LIMIT,
     PARTITIONS_HEADER,
     SUMS_PATH,
@@ -69,7 +70,7 @@ class Feed:
             await response.aread()
             return _facts(response)
 
-    async def page(self, after: int, limit: int = PAGE_LIMIT) -> tuple[LogFacts, Sequence[StoredRow]]:
+    async def page(self, after: int, limit: int = PAGE) -> tuple[LogFacts, Sequence[StoredRow]]:
         """Up to `limit` events of all partitions after a position, and where the log stands."""
         async with self._open({"after": after, "limit": limit}) as response:
             rows = [_row(line) async for line in _lines(response)]
@@ -77,7 +78,7 @@ class Feed:
 
     async def category(self, name: str, after: int) -> tuple[LogFacts, Sequence[StoredRow]]:
         """The next events of the streams `<name>-...` after a position, and where the log stands."""
-        async with self._open({"after": after, "limit": PAGE_LIMIT, "category": name}) as response:
+        async with self._open({"after": after, "limit": PAGE, "category": name}) as response:
             rows = [_row(line) async for line in _lines(response)]
             return _facts(response), rows
 

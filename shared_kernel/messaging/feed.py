@@ -17,8 +17,10 @@ MEDIA_TYPE = "application/jsonl"
 EPOCH_HEADER = "Log-Epoch"
 HEAD_HEADER = "Log-Head"
 PARTITIONS_HEADER = "Log-Partitions"
-PAGE_LIMIT = 2_000
-"""The largest `limit` that the feed serves in one answer."""
+PAGE_LIMIT = 10_000
+"""The largest `limit` that the feed serves in one answer, for readers that take the lines as they come."""
+PAGE = 2_000
+"""What a reader asks for who keeps the whole answer in memory."""
 
 
 def encode(row: StoredRow) -> bytes:

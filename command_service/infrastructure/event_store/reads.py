@@ -14,6 +14,7 @@ from command_service.infrastructure.event_store.port import IdempotencyRecord, S
 from shared_kernel.events.envelope import StoredRow
 
 BATCH = 1_000
+_END = 2**63 - 1
 
 UNREADABLE = "The event store cannot be read just now; try again in a moment."
 
@@ -25,10 +26,29 @@ _COLUMNS = sql.SQL(
 )
 
 _STREAM = """
-SELECT {columns} FROM {schema}.events WHERE tenant = %s AND stream = %s AND version > %s ORDER BY version
+SELECT {columns} FROM {schema}.events WHERE tenant = %s AND stream = %s AND version > %s ORDER BY version LIMIT %s
+"""
+
+_STREAM_BACKWARDS = """
+SELECT {columns} FROM {schema}.events WHERE tenant = %s AND stream = %s AND version < %s ORDER BY version DESC LIMIT %s
 """
 
 _LOG = "SELECT {columns} FROM {schema}.events WHERE position > %s ORDER BY position LIMIT %s"
+
+_LOG_BACKWARDS = "SELECT {columns} FROM {schema}.events WHERE position < %s ORDER BY position DESC LIMIT %s"
+
+# Positions have no gaps and times never fall, so the primary key is an index of times too: halve until one is left.
+_BEFORE_TIME = """
+WITH RECURSIVE search (low, high) AS (
+    SELECT 0::bigint, COALESCE((SELECT e.position FROM {schema}.events e ORDER BY e.position DESC LIMIT 1), 0)
+    UNION ALL
+    SELECT CASE WHEN e.recorded_at < %s THEN e.position ELSE s.low END,
+        CASE WHEN e.recorded_at < %s THEN s.high ELSE e.position - 1 END
+    FROM search s JOIN {schema}.events e ON e.position = (s.low + s.high + 1) / 2
+    WHERE s.low < s.high
+)
+SELECT s.low FROM search s WHERE s.low = s.high
+"""
 
 _CATEGORY = """
 SELECT {columns} FROM {schema}.events
@@ -48,8 +68,9 @@ _LAST_OF_PARTITION = """
 SELECT position FROM {schema}.events WHERE position <= %s AND slot %% %s = %s ORDER BY position DESC LIMIT 1
 """
 
-_HEAD = """
-SELECT i.epoch, COALESCE((SELECT e.position FROM {schema}.events e ORDER BY e.position DESC LIMIT 1), 0) AS position
+_FACTS = """
+SELECT i.epoch, COALESCE((SELECT e.position FROM {schema}.events e ORDER BY e.position DESC LIMIT 1), 0) AS head,
+    i.partitions
 FROM {schema}.installation i
 """
 
@@ -81,6 +102,15 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
+class LogFacts:
+    """Where the log stands: its epoch, its newest position (0: empty) and its number of partitions."""
+
+    epoch: int
+    head: int
+    partitions: int
+
+
+@dataclass(frozen=True, slots=True)
 class PartitionPage:
     """Rows of one partition after a position, in position order.
 
@@ -101,19 +131,24 @@ class Reads:
         self._schema = sql.Identifier(schema)
         self._statements: dict[LiteralString, sql.Composed] = {}
 
-    async def stream(self, tenant: str, stream: str, after_version: int) -> list[StoredRow]:
-        return await self._fetch(StoredRow, _STREAM, (tenant, stream, after_version))
+    async def stream(self, tenant: str, stream: str, after_version: int, limit: int | None) -> list[StoredRow]:
+        return await self._fetch(StoredRow, _STREAM, (tenant, stream, after_version, limit))
 
-    async def log(self, after: int, limit: int | None) -> AsyncIterator[list[StoredRow]]:
-        """At most `limit` rows in all; each batch is a query of its own, so that no snapshot is held between them."""
-        left = limit
-        while left is None or left > 0:
-            rows = await self._fetch(StoredRow, _LOG, (after, BATCH if left is None else min(BATCH, left)))
-            if not rows:
-                return
-            yield rows
-            after = rows[-1].position
-            left = None if left is None else left - len(rows)
+    async def stream_backwards(
+        self, tenant: str, stream: str, before_version: int | None, limit: int | None
+    ) -> list[StoredRow]:
+        bound = _END if before_version is None else before_version
+        return await self._fetch(StoredRow, _STREAM_BACKWARDS, (tenant, stream, bound, limit))
+
+    def log(self, after: int, limit: int | None) -> AsyncIterator[list[StoredRow]]:
+        return self._paged(_LOG, after, limit)
+
+    def log_backwards(self, before: int | None, limit: int | None) -> AsyncIterator[list[StoredRow]]:
+        return self._paged(_LOG_BACKWARDS, _END if before is None else before, limit)
+
+    async def before_time(self, recorded_at: int) -> int:
+        row = await self._first(_BEFORE_TIME, (recorded_at, recorded_at))
+        return int(row[0]) if row else 0
 
     async def category(self, after: int, category: str, limit: int) -> list[StoredRow]:
         """Rows of the streams of one category; a look at everything after the position, so ask from where you are."""
@@ -132,11 +167,15 @@ class Reads:
         complete = rows[-1].position if len(rows) == limit else max(after, head)
         return PartitionPage(rows, previous[0] if previous else 0, complete)
 
-    async def head(self) -> tuple[int, int]:
-        row = await self._first(_HEAD, ())
-        if row is None:
+    async def facts(self) -> LogFacts:
+        found = await self._fetch(LogFacts, _FACTS, ())
+        if not found:
             raise StoreUnavailable("The log is not installed yet.")
-        return row[0], row[1]
+        return found[0]
+
+    async def head(self) -> tuple[int, int]:
+        facts = await self.facts()
+        return facts.epoch, facts.head
 
     async def installation(self) -> Installation:
         found = await self._fetch(Installation, _INSTALLATION, ())
@@ -159,6 +198,17 @@ class Reads:
         row = await self._first(_FORGET, (at_most,))
         return int(row[0]) if row else 0
 
+    async def _paged(self, query: LiteralString, start: int, limit: int | None) -> AsyncIterator[list[StoredRow]]:
+        """At most `limit` rows in all; each batch is a query of its own, so that no snapshot is held between them."""
+        left = limit
+        while left is None or left > 0:
+            rows = await self._fetch(StoredRow, query, (start, BATCH if left is None else min(BATCH, left)))
+            if not rows:
+                return
+            yield rows
+            start = rows[-1].position
+            left = None if left is None else left - len(rows)
+
     async def _fetch(self, shape: type[R], query: LiteralString, parameters: Sequence[Any]) -> list[R]:
         return await self._run(query, parameters, args_row(shape))
 
@@ -177,7 +227,7 @@ class Reads:
                     await cursor.execute(self._statement(query), parameters, prepare=True)
                     return await cursor.fetchall()
             except (psycopg.OperationalError, PoolClosed) as error:
-                if attempt == self._pool.max_size or not _lost(error):
+                if attempt == self._pool.max_size or not lost(error):
                     raise StoreUnavailable(UNREADABLE) from error
         raise StoreUnavailable(UNREADABLE)
 
@@ -187,7 +237,7 @@ class Reads:
         return self._statements[query]
 
 
-def _lost(error: Exception) -> bool:
+def lost(error: Exception) -> bool:
     """Whether the connection went away, rather than the server refusing or the pool having none to give."""
     state = error.sqlstate or "" if isinstance(error, psycopg.OperationalError) else ""
     return not isinstance(error, (PoolTimeout, PoolClosed)) and (not state or state.startswith("57P"))

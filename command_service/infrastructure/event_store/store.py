@@ -13,6 +13,7 @@ from command_service.infrastructure import schema as log_schema
 from command_service.infrastructure.event_store import batch
 from command_service.infrastructure.event_store.appender import Appender
 from command_service.infrastructure.event_store.connections import open_connection, reading_pool
+from command_service.infrastructure.event_store.feeding import FeedLines
 from command_service.infrastructure.event_store.port import (
     Append,
     Appended,
@@ -25,7 +26,7 @@ from command_service.infrastructure.event_store.port import (
     StoreUnavailable,
     UnregisteredTopic,
 )
-from command_service.infrastructure.event_store.reads import Installation, PartitionPage, Reads
+from command_service.infrastructure.event_store.reads import Installation, LogFacts, PartitionPage, Reads
 from shared_kernel.events.envelope import StoredRow
 
 MAX_PAYLOAD = 1_048_576
@@ -60,6 +61,7 @@ class PostgresEventStore:
         self._schema = schema
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = reading_pool(url, readers, patience)
         self._reads = Reads(self._pool, schema)
+        self._lines = FeedLines(self._pool, schema, patience)
         self._appender = Appender(
             partial(open_connection, url), batch.call(schema), capacity=capacity, patience=patience
         )
@@ -102,11 +104,40 @@ class PostgresEventStore:
     async def append(self, append: Append) -> Appended:
         return await self._appender.append(self._checked(append))
 
-    async def read_stream(self, tenant: str, stream: str, after_version: int = 0) -> Sequence[StoredRow]:
-        return await self._reads.stream(tenant, stream, after_version)
+    async def read_stream(
+        self, tenant: str, stream: str, after_version: int = 0, limit: int | None = None
+    ) -> Sequence[StoredRow]:
+        return await self._reads.stream(tenant, stream, after_version, limit)
+
+    async def read_stream_backwards(
+        self, tenant: str, stream: str, before_version: int | None = None, limit: int | None = None
+    ) -> Sequence[StoredRow]:
+        """The newest rows of one stream below a version, newest first: its tail, when no version is given."""
+        return await self._reads.stream_backwards(tenant, stream, before_version, limit)
 
     def read_log(self, after: int, limit: int | None = None) -> AsyncIterator[Sequence[StoredRow]]:
         return self._reads.log(after, limit)
+
+    def read_log_backwards(
+        self, before: int | None = None, limit: int | None = None
+    ) -> AsyncIterator[Sequence[StoredRow]]:
+        """Batches of the log below a position (its end, when none is given), newest first, in constant memory."""
+        return self._reads.log_backwards(before, limit)
+
+    async def last_before(self, recorded_at: int) -> int:
+        """The newest position that was recorded before a time (microseconds); 0 when nothing was."""
+        return await self._reads.before_time(recorded_at)
+
+    async def feed(
+        self, after: int, limit: int, *, partition: int | None = None, category: str | None = None
+    ) -> tuple[LogFacts, AsyncIterator[bytes]]:
+        """Where the log stands, and pieces of the feed's lines that reach at least as far, or up to the limit."""
+        facts = await self._reads.facts()
+        if category is not None:
+            return facts, await self._lines.of_category(after, limit, category)
+        if partition is not None:
+            return facts, await self._lines.of_partition(after, limit, partition, facts.partitions)
+        return facts, await self._lines.of_all(after, limit)
 
     async def read_category(self, after: int, category: str, limit: int) -> Sequence[StoredRow]:
         """Up to `limit` rows of the streams `<category>-...` after a position."""

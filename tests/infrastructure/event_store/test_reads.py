@@ -69,3 +69,30 @@ async def test_appending_wakes_up_who_listens(store: PostgresEventStore, command
         await store.append(append("loans-1", 0, event(), event()))
         heard = [note.payload async for note in connection.notifies(timeout=5, stop_after=1)]
     assert heard == ["2"]
+
+
+async def test_stream_is_read_by_the_page_and_from_its_end(store: PostgresEventStore) -> None:
+    await store.append(append("loans-1", 0, *(event() for _ in range(7))))
+    assert [row.version for row in await store.read_stream("default", "loans-1", 2, limit=3)] == [3, 4, 5]
+    assert [row.version for row in await store.read_stream_backwards("default", "loans-1", limit=2)] == [7, 6]
+    assert [row.version for row in await store.read_stream_backwards("default", "loans-1", 4)] == [3, 2, 1]
+    assert await store.read_stream_backwards("another", "loans-1") == []
+
+
+async def test_log_is_read_backwards(store: PostgresEventStore) -> None:
+    await store.append(append("loans-1", 0, *(event(b"{}") for _ in range(1_200))))
+    batches = [[row.position for row in rows] async for rows in store.read_log_backwards()]
+    assert [len(batch) for batch in batches] == [1_000, 200]
+    assert [position for batch in batches for position in batch] == list(range(1_200, 0, -1))
+    assert [row.position async for rows in store.read_log_backwards(5, limit=2) for row in rows] == [4, 3]
+
+
+async def test_time_leads_to_a_position(store: PostgresEventStore) -> None:
+    assert await store.last_before(2**62) == 0, "nothing was recorded yet"
+    for number in range(9):
+        await store.append(append(f"loans-{number}"))
+    times = [row.recorded_at for row in await whole_log(store)]
+    for position, at in enumerate(times, 1):
+        assert await store.last_before(at) == sum(other < at for other in times)
+        assert await store.last_before(at + 1) >= position
+    assert (await store.last_before(times[0]), await store.last_before(times[-1] + 1)) == (0, 9)
