@@ -1,5 +1,6 @@
 """A reader that tails by position misses nothing of ours; of the library's unsafe mode, in the same race, it does."""
 
+import asyncio
 import os
 import threading
 from pathlib import Path
@@ -10,12 +11,16 @@ import psycopg
 import pytest
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 
+from command_service.infrastructure.event_store import PostgresEventStore
+from command_service.infrastructure.event_store.port import AppendConflict, Appended
 from deploy.local.databases import COMMAND
+from tests.infrastructure.event_store.given import TOPIC, append, event
 from tests.infrastructure.event_store.racer import MODULE_PATH, PORT, UNSAFE, library
 from tests.infrastructure.event_store.racing import OURS, THEIRS, Outcome, Race, old_snapshot, plant_slow_commits, run
 from tests.support import results
 from tests.support.cluster import Cluster, Database
 from tests.support.processes import wait_until
+from tests.support.waiting import eventually
 
 SEED = 20_261_123
 NAP: LiteralString = "pg_sleep(0.02)"
@@ -77,6 +82,25 @@ def sessions_waiting(reader: psycopg.Connection) -> int:
 
 def positions(reader: psycopg.Connection, query: LiteralString, after: int) -> list[int]:
     return [row[0] for row in reader.execute(query, (after,))]
+
+
+async def test_append_that_grows_stale_while_it_waits_is_refused_alone(command_database: Database) -> None:
+    url = command_database.app_url
+    plant_slow_commits(command_database.owner_url, "events", "NEW.stream = 'loans-contested' AND NEW.version = 1", GATE)
+    with psycopg.connect(url, autocommit=True) as looking, psycopg.connect(url) as gate:
+        gate.execute("SELECT " + GATE)
+        async with PostgresEventStore(url, topics={TOPIC}) as first, PostgresEventStore(url, topics={TOPIC}) as second:
+            winner = asyncio.create_task(first.append(append("loans-contested")))
+            await eventually(lambda: sessions_waiting(looking) == 1, "an append before its commit")
+            wishes = [append(f"loans-{number}") for number in range(5)]
+            wishes.insert(2, append("loans-contested", 0, event(), event()))
+            waiting = asyncio.gather(*map(second.append, wishes), return_exceptions=True)
+            await eventually(lambda: sessions_waiting(looking) == 2, "the batch that waits for it")
+            gate.commit()
+            outcomes = await waiting
+            assert (await winner).position == 1
+    assert [type(outcome) for outcome in outcomes] == [Appended] * 2 + [AppendConflict] + [Appended] * 3
+    assert sorted(outcome.position for outcome in outcomes if isinstance(outcome, Appended)) == [2, 3, 4, 5, 6]
 
 
 def test_control_the_unsafe_mode_loses_events_in_a_race(empty_database: str, tmp_path: Path) -> None:
