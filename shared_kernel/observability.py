@@ -57,11 +57,22 @@ class LineSink(Protocol):
 
 
 class StandardError:
-    """File descriptor 2 itself: whatever becomes of `sys.stderr`, a logger that was made once can go on writing."""
+    """File descriptor 2 itself: whatever becomes of `sys.stderr`, a logger that was made once can go on writing.
+
+    What cannot be written (the disk is full) is lost: it must not end the work that it tells of.
+    """
+
+    def __init__(self) -> None:
+        self._torn = False
 
     def write(self, line: bytes, /) -> None:
-        while line:
-            line = line[os.write(2, line) :]
+        left = b"\n" + line if self._torn else line
+        try:
+            while left:
+                left = left[os.write(2, left) :]
+            self._torn = False
+        except OSError:
+            self._torn = True  # the next line begins on a line of its own
 
     def flush(self) -> None:
         """Nothing is ever held back."""

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -52,9 +52,10 @@ def reach(data: Path | None, service: str) -> None:
 
 
 def say(sentence: str) -> None:
-    """Speak to the person; standard output stays for results."""
-    sys.stderr.write(f"{sentence}\n")
-    sys.stderr.flush()
+    """Speak to the person; standard output stays for results. Nobody hears what the log on a full disk cannot take."""
+    with suppress(OSError):
+        sys.stderr.write(f"{sentence}\n")
+        sys.stderr.flush()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import redis
@@ -15,7 +15,7 @@ from deploy.local import environment, ports, provision
 from deploy.local.child import Program
 from deploy.local.data_folder import DataFolder, Endpoints
 from deploy.local.engine import Engine
-from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
+from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey, EngineUnavailable
 from deploy.local.environment import Environments, Variables
 from deploy.local.processes import Process, ProcessFailed, ProcessGroup
 from deploy.migrate import migrate
@@ -33,6 +33,7 @@ MODULES = {
 
 ATTEMPTS = 3
 LOOK_EVERY = 0.2
+ENGINE_PAUSE = 2.0
 
 Announce = Callable[[str], None]
 
@@ -47,6 +48,7 @@ class Supervisor:
         self._host = self._given.get("HOST", ports.LOOPBACK)
         self._wanted = {name: self._wanted_port(name, asked or {}) for name in DEFAULT_PORTS}
         self._engines: list[Engine] = []
+        self._engine_due: dict[Engine, float] = {}
         self._group: ProcessGroup | None = None
 
     def start(self) -> Endpoints:
@@ -74,14 +76,28 @@ class Supervisor:
     def watch(self) -> None:
         """Start again whatever dies, for ever; ends by an exception, such as the one a signal handler raises."""
         while True:
-            self._folder.write_pids(self._pids())
+            with suppress(OSError):  # no room on the disk: the next look tries again
+                self._folder.write_pids(self._pids())
             for engine in self._engines:
-                if not engine.pid:
-                    self._announce(f"{engine.name} ended; it starts again.")
-                    engine.start()
+                self._revive(engine)
             if self._group is not None:
                 self._group.revive()
             time.sleep(LOOK_EVERY)
+
+    def _revive(self, engine: Engine) -> None:
+        """Whatever hinders the start (a full disk, say) may be gone in a while."""
+        if engine.pid or time.monotonic() < self._engine_due.get(engine, 0.0):
+            return
+        if engine not in self._engine_due:
+            self._announce(f"{engine.name} ended; it starts again.")
+        try:
+            engine.start()
+        except EngineUnavailable as error:
+            if engine not in self._engine_due:
+                self._announce(f"{error} It is tried again every {ENGINE_PAUSE:g} s.")
+            self._engine_due[engine] = time.monotonic() + ENGINE_PAUSE
+        else:
+            self._engine_due.pop(engine, None)
 
     def _pids(self) -> dict[str, int]:
         engines = {engine.log.stem: engine.pid for engine in self._engines}

@@ -3,7 +3,9 @@
 import io
 import json
 import logging
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -166,6 +168,30 @@ def test_standard_error_is_written_to_whole(capfdbinary: pytest.CaptureFixture[b
     sink.write(b"x" * 100_000 + b"\n")
     sink.flush()
     assert len(capfdbinary.readouterr().err) == 100_001
+
+
+@contextmanager
+def standard_error_without_room() -> Iterator[int]:
+    """Standard error is a pipe that takes some bytes, and no more until somebody reads from the yielded end."""
+    kept, (outside, inside) = os.dup(2), os.pipe()
+    os.set_blocking(inside, False)
+    os.dup2(inside, 2)
+    try:
+        yield outside
+    finally:
+        os.dup2(kept, 2)
+        for descriptor in (kept, outside, inside):
+            os.close(descriptor)
+
+
+def test_line_without_room_is_lost_and_the_next_one_begins_anew() -> None:
+    with standard_error_without_room() as outside:
+        sink = StandardError()
+        sink.write(b"x" * 1_000_000 + b"\n")
+        assert set(os.read(outside, 1_000_000)) == {ord("x")}
+        sink.write(b"whole\n")
+        sink.write(b"next\n")
+        assert os.read(outside, 100) == b"\nwhole\nnext\n"
 
 
 def test_two_metrics_of_one_process_do_not_meet() -> None:

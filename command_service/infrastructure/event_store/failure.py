@@ -31,6 +31,9 @@ _LATER_CLASSES = ("40", "53", "55", "57")
 _LATER_STATES = ("25006",)
 """A standby that is not promoted yet."""
 
+_DISK_FULL = "53100"
+"""Somebody has to make room: whoever waits hears so at once."""
+
 _POISONED_CLASSES = ("22", "23", "54")
 """Data, integrity, a limit of the program."""
 
@@ -46,8 +49,11 @@ def failure(error: Exception, *, connected: bool) -> Failure:
         return Failure.POISONED
     if not connected or not isinstance(error, psycopg.Error):
         return Failure.LOST
-    state = error.sqlstate or ""
-    if state[:2] in _LATER_CLASSES or state in _LATER_STATES:
+    return _judged(error.sqlstate or "")
+
+
+def _judged(state: str) -> Failure:
+    if state in _LATER_STATES or (state[:2] in _LATER_CLASSES and state != _DISK_FULL):
         return Failure.LATER
     return Failure.POISONED if state[:2] in _POISONED_CLASSES else Failure.BROKEN
 

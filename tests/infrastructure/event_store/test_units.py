@@ -128,7 +128,7 @@ class TestFailure:
             (psycopg.errors.AdminShutdown(), Failure.LATER),
             (psycopg.errors.LockNotAvailable(), Failure.LATER),
             (psycopg.errors.QueryCanceled(), Failure.LATER),
-            (psycopg.errors.DiskFull(), Failure.LATER),
+            (psycopg.errors.DiskFull(), Failure.BROKEN),
             (psycopg.errors.ReadOnlySqlTransaction(), Failure.LATER),
             (psycopg.errors.UniqueViolation(), Failure.POISONED),
             (psycopg.errors.CharacterNotInRepertoire(), Failure.POISONED),
