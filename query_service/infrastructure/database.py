@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -12,6 +12,8 @@ from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from query_service.infrastructure.lookup import Key, Lookup
+from shared_kernel.coalescing import Coalescer
 from shared_kernel.errors import ServiceUnavailable
 
 Connection = AsyncConnection[DictRow]
@@ -34,6 +36,7 @@ class Database:
             configure=_configure,
             open=False,
         )
+        self._lookups: dict[tuple[Lookup, str], Coalescer[Key, DictRow | None]] = {}
 
     async def open(self) -> None:
         """Raises psycopg_pool.PoolTimeout when the server cannot be reached."""
@@ -60,6 +63,17 @@ class Database:
         """The first row that answers the query, if any."""
         async with self.connection() as connection:
             return await (await connection.execute(query, params)).fetchone()
+
+    async def find(self, lookup: Lookup, generation: str, *key: Any) -> DictRow | None:
+        """The row of one key, if there is one: not to be changed, for others may have been given the same."""
+        asked = self._lookups.get((lookup, generation))
+        if asked is None:
+            find_all = partial(self._find_all, lookup, in_generation(lookup.query, generation))
+            asked = self._lookups[(lookup, generation)] = Coalescer(find_all)
+        return await asked.ask(key)
+
+    async def _find_all(self, lookup: Lookup, query: Query, keys: Sequence[Key]) -> Sequence[DictRow | None]:
+        return lookup.sorted_by(keys, await self.rows(query, lookup.parameters(keys)))
 
 
 async def _configure(connection: Connection) -> None:

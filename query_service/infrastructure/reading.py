@@ -1,6 +1,6 @@
 """One question being answered: how fresh the answer must be, what of it the caller may see, how it goes out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
@@ -111,10 +111,10 @@ class Reading:
         """200 with the view as JSON."""
         return Response(view.model_dump_json(), headers={**self._headers, **(headers or {})}, media_type=MEDIA_TYPE)
 
-    def answer_version(self, view: BaseModel, version: int, known: IfNoneMatch) -> Response:
+    def answer_version(self, view: Callable[[], BaseModel], version: int, known: IfNoneMatch) -> Response:
         """200 with the full representation of one row and its ETag, or 304 when the caller has this version."""
         tag = etag(version)
-        return not_modified(tag, self._headers) if known.has(tag) else self.answer(view, {"ETag": tag})
+        return not_modified(tag, self._headers) if known.has(tag) else self.answer(view(), {"ETag": tag})
 
     def answer_page(self, view: BaseModel, link: str | None) -> Response:
         """200 with one page of a list and the link to the next one, if there is one."""

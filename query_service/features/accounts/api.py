@@ -46,4 +46,5 @@ async def read_user(
     """One account of the tenant, for admins and auditors."""
     progress = await reading.reach_row(PROJECTION)
     row = found(await user_by_id(reading.database, progress, caller.tenant, user_id))
-    return reading.answer_version(UserView.of(row, reason=reading.may(caller, READ_REASON)), row["version"], known)
+    reason = reading.may(caller, READ_REASON)
+    return reading.answer_version(lambda: UserView.of(row, reason=reason), row["version"], known)

@@ -7,8 +7,9 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from pydantic import Field
 
-from query_service.infrastructure.database import Database, in_generation
+from query_service.infrastructure.database import Database
 from query_service.infrastructure.listing import Listing, Part
+from query_service.infrastructure.lookup import Lookup
 from query_service.infrastructure.pagination import Page, PageQuery
 from query_service.infrastructure.progress import Progress
 
@@ -19,7 +20,7 @@ SELECT u.tenant, u.id, u.version, u.created_position, u.email, u.name, u.created
        u.state, u.suspended_at, u.suspension_reason
   FROM {generation}.users u
 """
-BY_ID = SELECT + " WHERE u.tenant = %(tenant)s AND u.id = %(id)s"
+BY_ID = Lookup(SELECT, key={"tenant": "u.tenant::text", "id": "u.id::uuid"})
 LIST = Listing(select=SELECT, position="u.created_position")
 
 
@@ -31,8 +32,7 @@ class UserQuery(PageQuery):
 
 async def user_by_id(database: Database, progress: Progress, tenant: str, user_id: UUID) -> DictRow | None:
     """The row of one account of this tenant."""
-    query = in_generation(BY_ID, progress.generation(PROJECTION))
-    return await database.row(query, {"tenant": tenant, "id": user_id})
+    return await database.find(BY_ID, progress.generation(PROJECTION), tenant, user_id)
 
 
 async def users_on(page: Page, database: Database, progress: Progress, allowed: Part) -> Sequence[DictRow]:

@@ -47,7 +47,7 @@ async def read_resource(
     progress = await reading.reach_row(PROJECTION)
     row = found(await resource_by_id(reading.database, progress, caller.tenant, resource_id))
     reading.require(caller, READ, attributes_of(row))
-    return reading.answer_version(ResourceView(**row), row["version"], known)
+    return reading.answer_version(lambda: ResourceView(**row), row["version"], known)
 
 
 @router.get(

@@ -8,8 +8,9 @@ from psycopg.rows import DictRow
 from pydantic import Field
 
 from query_service.infrastructure.audit_log import HISTORY
-from query_service.infrastructure.database import Database, in_generation
+from query_service.infrastructure.database import Database
 from query_service.infrastructure.listing import Listing, Part
+from query_service.infrastructure.lookup import Lookup
 from query_service.infrastructure.pagination import Page, PageQuery, Word
 from query_service.infrastructure.progress import Progress
 
@@ -20,7 +21,7 @@ SELECT r.tenant, r.id, r.version, r.created_position, r.name, r.description, r.c
        r.owner, r.state, r.created_at, r.updated_at
   FROM {generation}.resources r
 """
-BY_ID = SELECT + " WHERE r.tenant = %(tenant)s AND r.id = %(id)s"
+BY_ID = Lookup(SELECT, key={"tenant": "r.tenant::text", "id": "r.id::uuid"})
 LIST = Listing(
     select=SELECT,
     position="r.created_position",
@@ -53,8 +54,7 @@ class HistoryQuery(PageQuery):
 
 async def resource_by_id(database: Database, progress: Progress, tenant: str, resource_id: UUID) -> DictRow | None:
     """The row of one resource of this tenant."""
-    query = in_generation(BY_ID, progress.generation(PROJECTION))
-    return await database.row(query, {"tenant": tenant, "id": resource_id})
+    return await database.find(BY_ID, progress.generation(PROJECTION), tenant, resource_id)
 
 
 async def resources_on(page: Page, database: Database, progress: Progress, allowed: Part) -> Sequence[DictRow]:

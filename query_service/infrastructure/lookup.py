@@ -1,0 +1,42 @@
+"""Single rows by their keys: requests that ask at the same time share one SELECT, each for the row of its own key."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Lookup:
+    """What to select (`{generation}` stands for the live schema), and which columns of it are the key.
+
+    `key` maps the column's name in the answer to its SQL expression and type: `{"id": "r.id::uuid"}`. The tenant
+    belongs to every key: it is what keeps one tenant's request from another tenant's row.
+    """
+
+    select: str
+    key: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if "tenant" not in self.key:
+            raise ValueError("a row is looked up in a tenant")
+
+    @cached_property
+    def query(self) -> str:
+        """Takes one array for each column of the key, under the column's name."""
+        columns = [(name, *expression.rsplit("::", 1)) for name, expression in self.key.items()]
+        arrays = ", ".join(f"%({name})s::{type_}[]" for name, _, type_ in columns)
+        same = " AND ".join(f"{column} = wanted.{name}" for name, column, _ in columns)
+        return f"{self.select} JOIN unnest({arrays}) AS wanted ({', '.join(self.key)}) ON {same}"
+
+    def parameters(self, keys: Sequence[Key]) -> dict[str, list[Any]]:
+        """The arrays for these keys, each asked for once."""
+        wanted = list(dict.fromkeys(keys))
+        return {name: [key[place] for key in wanted] for place, name in enumerate(self.key)}
+
+    def sorted_by(self, keys: Sequence[Key], rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """The row of each key, None where there is none."""
+        found = {tuple(row[name] for name in self.key): row for row in rows}
+        return [found.get(key) for key in keys]
