@@ -19,7 +19,7 @@ from tests.support.processes import ROOT
 PATIENCE = 60.0
 """Seconds within which a client must know in the end."""
 
-PAUSE = 0.005
+PAUSE = 0.002
 TRY_AGAIN = {"StoreUnavailable", "StoreBusy", "Gone"}
 
 

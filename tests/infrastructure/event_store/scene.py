@@ -20,7 +20,7 @@ from tests.infrastructure.event_store.racing import OURS
 from tests.support.cluster import Cluster
 from tests.support.places import open_folder
 
-CLIENTS = 8
+CLIENTS = 16
 PAGE_FILLER = 7_800
 """Bytes of a payload that leave no room for another row in its page."""
 
