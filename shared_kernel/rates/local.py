@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from shared_kernel.rates.quota import MICROSECONDS, Charge, Level
 
 MAX_BUCKETS = 65_536
-"""Beyond it the fullest half is forgotten, which are those that have the least to tell."""
+"""Beyond it the fuller half is forgotten: those that have the least to tell."""
 
 
 class LocalBuckets:
@@ -16,6 +16,9 @@ class LocalBuckets:
         self._processes = processes
         self._clock = clock
         self._full_at: dict[tuple[str, str], int] = {}
+
+    def __len__(self) -> int:
+        return len(self._full_at)
 
     def take(self, charges: Sequence[Charge]) -> list[Level]:
         """Pays all charges, or none."""

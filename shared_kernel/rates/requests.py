@@ -96,14 +96,16 @@ class RequestRates:
         if over is not None:
             self._remember(over)
             raise self._refusal(over)
-        # Of the tenant's quota the others' share is nobody's business: the caller hears of their own.
-        request.scope[FIELDS_KEY] = fields(levels[min(1, len(levels) - 1)])
+        if levels[0].charge.quota is not self._quotas.tenant:  # what the others have used up is nobody's business
+            request.scope[FIELDS_KEY] = fields(levels[0])
 
     def _of_somebody(self, request: Request, principal: Principal, cost: int) -> list[Charge]:
-        address = self._of_address(request, cost)
-        charges = [] if address is None else [address]
+        """The caller's own quota first: it is the one that they are told of."""
+        charges = []
         if self._quotas.user is not None:
             charges.append(Charge(self._quotas.user, f"{self._service}:{principal.user_id}", cost))
+        if (address := self._of_address(request, cost)) is not None:
+            charges.append(address)
         if self._quotas.tenant is not None:
             charges.append(Charge(self._quotas.tenant, f"{self._service}:{principal.tenant}", cost))
         return charges

@@ -76,6 +76,10 @@ class NobodyCounts(ServiceUnavailable):
 
     headers = MappingProxyType({"Retry-After": "1"})
 
+    @classmethod
+    def code(cls) -> str:
+        return ServiceUnavailable.code()
+
 
 @dataclass(slots=True)
 class _Call:

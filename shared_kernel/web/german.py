@@ -132,6 +132,9 @@ _DETAILS = {
     "Too many requests; wait as long as Retry-After says.": (
         "Zu viele Anfragen; bitte so lange warten, wie Retry-After sagt."
     ),
+    "What limits the rate of requests cannot be reached just now; try again in a moment.": (
+        "Womit Anfragen gezählt werden, ist gerade nicht erreichbar; bitte gleich noch einmal versuchen."
+    ),
     "The read model has not yet reached the position you asked for; try again in a moment.": (
         "Das Lesemodell hat die gewünschte Position noch nicht erreicht; bitte gleich noch einmal."
     ),

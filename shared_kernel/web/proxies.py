@@ -52,7 +52,7 @@ class TrustedProxies:
         peer = _address((scope.get("client") or ("",))[0])
         if peer is None or not self._trusts(peer):
             return
-        caller = self._caller(scope, Hop(peer))
+        caller = self._caller(scope, Hop(peer, self._scheme(scope)))
         scope["client"] = (str(caller.address), 0)
         if caller.scheme in {"http", "https"}:
             scope["scheme"] = caller.scheme
@@ -72,9 +72,13 @@ class TrustedProxies:
         given = ",".join(_values(scope, self.header))
         if self.header is ForwardedHeader.FORWARDED:
             return [_hop(element) for element in _split(given, ",") if element.strip()]
-        schemes = ",".join(_values(scope, "x-forwarded-proto")).split(",")
-        scheme = schemes[-1].strip().lower() or None
-        return [Hop(_address(each.strip()), scheme) for each in given.split(",") if each.strip()]
+        return [Hop(_address(each.strip())) for each in given.split(",") if each.strip()]
+
+    def _scheme(self, scope: Scope) -> str | None:
+        """What the nearest proxy says, which is the last to have added to the header."""
+        if self.header is ForwardedHeader.FORWARDED:
+            return None  # there each hop says it for itself
+        return ",".join(_values(scope, "x-forwarded-proto")).rpartition(",")[2].strip().lower() or None
 
     def _trusts(self, address: IPv4Address | IPv6Address) -> bool:
         return any(address in network for network in self.networks)

@@ -140,12 +140,11 @@ async def serve(
     *,
     grace_seconds: int = GRACE_SECONDS,
     started: Callable[[int], None] | None = None,
-    forwarded_allow_ips: str | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or cancellation; then finish what is in flight within `grace_seconds`, and return.
 
-    Port 0 takes a free one; `started` is told the port once requests are answered. Forwarded headers are believed
-    only from `forwarded_allow_ips`. Raises PortInUse, or whatever the application's lifespan raises at its start.
+    Port 0 takes a free one; `started` is told the port once requests are answered. Whom a request came from is the
+    application's own question. Raises PortInUse, or whatever the application's lifespan raises at its start.
     """
     listener = listen(host, port)
     config = uvicorn.Config(
@@ -156,8 +155,7 @@ async def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=forwarded_allow_ips is not None,
-        forwarded_allow_ips=forwarded_allow_ips,
+        proxy_headers=False,
         timeout_graceful_shutdown=grace_seconds,
     )
     server = _Server(config)

@@ -102,14 +102,17 @@ class CommandSide:
         return [row["topic"].split(".")[1] for row in found]
 
 
-def settings_of(command: Database, vault: Vault) -> Settings:
-    return Settings(env="development", command_database_url=command.app_url, vault_database_url=vault.writer_url)
+def settings_of(command: Database, vault: Vault, **further: Any) -> Settings:
+    given: dict[str, Any] = {"command_database_url": command.app_url, "vault_database_url": vault.writer_url, **further}
+    return Settings(env="development", **given)
 
 
 @asynccontextmanager
-async def command_side_of(command: Database, vault: Vault, **overrides: Any) -> AsyncIterator[CommandSide]:
+async def command_side_of(
+    command: Database, vault: Vault, settings: Mapping[str, Any] | None = None, **overrides: Any
+) -> AsyncIterator[CommandSide]:
     """Boot through the composition root, serve on a free port, stop at the end."""
-    services = bootstrap(settings_of(command, vault), **overrides)
+    services = bootstrap(settings_of(command, vault, **(settings or {})), **overrides)
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(serve(create_app(services), "127.0.0.1", 0, started=port.set_result))
     try:

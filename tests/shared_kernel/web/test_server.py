@@ -7,6 +7,7 @@ import httpx2
 import pytest
 
 from shared_kernel.web import server
+from shared_kernel.web.proxies import TrustedProxies
 from tests.shared_kernel.web.sample_service import SIGNED_IN, SampleServices, sample_application
 from tests.shared_kernel.web.serving import served
 
@@ -142,7 +143,7 @@ async def test_forwarded_headers_are_not_believed() -> None:
 
 async def test_forwarded_headers_are_believed_from_a_named_proxy() -> None:
     async with (
-        served(sample_application(), forwarded_allow_ips="127.0.0.1") as port,
+        served(sample_application(proxies=TrustedProxies.parse(["127.0.0.1"]))) as port,
         httpx2.AsyncClient() as caller,
     ):
         answer = await caller.get(f"http://127.0.0.1:{port}/v1/things", headers={"X-Forwarded-Proto": "https"})
