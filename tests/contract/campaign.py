@@ -14,6 +14,8 @@ from schemathesis.engine import events, from_schema
 from schemathesis.generation.case import Case
 from schemathesis.hooks import HookContext
 
+from tests.contract.neighbour import Neighbour
+
 REFUSALS_NO_SCHEMA_CAN_TELL: Mapping[str, str] = {
     "idempotency-key-reused": "whether a key is new is known to the log alone",
     "stale-version": "so is the version that If-Match must name",
@@ -37,6 +39,9 @@ REFUSALS_NO_SCHEMA_CAN_TELL: Mapping[str, str] = {
 }
 """By code, or by words of the answer: why a request that fits the schema may be refused all the same."""
 
+Parameters = dict[str, Any] | None
+Exchange = Callable[[HookContext, Parameters], Parameters]
+
 SIGN_IN_AGAIN_AFTER = 240
 """Seconds; an access token lives 600."""
 
@@ -53,13 +58,15 @@ class Plan:
 
 @dataclass
 class Figures:
-    """What a campaign did and found."""
+    """What a campaign found: `probes` are requests that name something of the neighbour, `leaks` the answered."""
 
     requests: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
     checks: Counter[str] = field(default_factory=Counter)
     operations: set[str] = field(default_factory=set)
     excused: Counter[str] = field(default_factory=Counter)
+    probes: int = 0
+    leaks: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
 
@@ -70,6 +77,8 @@ class Figures:
         self.checks += other.checks
         self.excused += other.excused
         self.operations |= other.operations
+        self.probes += other.probes
+        self.leaks |= other.leaks
         self.failures |= other.failures
         self.errors += other.errors
 
@@ -101,14 +110,19 @@ class Figures:
                     self.failures.setdefault(f"{operation} | {check.name} | {failure.title}", said)
 
 
-def campaign(document: dict[str, Any], url: str, sign_in: Callable[[], str], plan: Plan) -> Figures:
+def campaign(
+    document: dict[str, Any], url: str, sign_in: Callable[[], str], plan: Plan, neighbour: Neighbour
+) -> Figures:
     """Play the phases of the plan with every check against `url`; `sign_in` gives a token whenever one is needed.
 
-    The same seed sends the same requests as long as the answers are the same.
+    Many requests name what belongs to the neighbour, of another tenant, and nobody may be answered about that. The same
+    seed sends the same requests as long as the answers are the same.
     """
     figures = Figures()
     schema = schemathesis.openapi.from_dict(document, config=_configuration(url, plan))
     schema.hook("filter_failure")(_excusing(figures))
+    for hook in (*_naming(neighbour), _watching(figures, neighbour)):
+        schema.hook(hook)
     schema.auth(refresh_interval=SIGN_IN_AGAIN_AFTER)(_caller(sign_in))
     for event in from_schema(schema).execute():
         if isinstance(event, events.ScenarioFinished):
@@ -126,6 +140,7 @@ def _configuration(url: str, plan: Plan) -> SchemathesisConfig:
         "request-timeout": 30,
         "generation": {"max-examples": plan.examples, "no-shrink": True, "database": "none"},
         "cache": {"enabled": False},
+        "checks": {"object_level_authorization": {"enabled": False}},  # wants users of its own; `Neighbour` does more
         "phases": {name: {"enabled": name in plan.phases} for name in Plan(0, 0).phases},
     }
     if plan.seconds is not None:
@@ -144,6 +159,28 @@ def _caller(sign_in: Callable[[], str]) -> type:
             case.headers["Authorization"] = f"Bearer {data}"
 
     return Caller
+
+
+def _naming(neighbour: Neighbour) -> tuple[Exchange, Exchange]:
+    def map_path_parameters(context: HookContext, path_parameters: Parameters) -> Parameters:
+        """Now and then what is asked for is the neighbour's."""
+        return neighbour.in_path(path_parameters)
+
+    def map_query(context: HookContext, query: Parameters) -> Parameters:
+        """Now and then a filter is for what is the neighbour's."""
+        return neighbour.in_query(query)
+
+    return map_path_parameters, map_query
+
+
+def _watching(figures: Figures, neighbour: Neighbour) -> Callable[[HookContext, Case[Any], Response], None]:
+    def after_call(context: HookContext, case: Case[Any], response: Response) -> None:
+        """Note what was answered about somebody of another tenant."""
+        figures.probes += neighbour.is_named_in(response.request.url or "")
+        if 200 <= response.status_code < 300 and neighbour.is_told_of(response.request.url or "", response.text):
+            figures.leaks[case.operation.label] = f"{response.request.url}\n{response.text[:600]}"
+
+    return after_call
 
 
 def _excusing(figures: Figures) -> Callable[[HookContext, Failure, Case[Any], Response], bool]:

@@ -3,8 +3,6 @@
 import itertools
 import json
 import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,42 +13,51 @@ import pytest
 
 from tests.contract.campaign import Figures, Plan, campaign
 from tests.contract.documents import FOLDER
+from tests.contract.neighbour import Neighbour, with_things
+from tests.support import results
 from tests.support.load import PASSWORD
-from tests.support.processes import ROOT
 from tests.support.stack import Stack
 
-RESULT = ROOT / "docs" / "results" / "fuzz.json"
-
-Caller = Callable[[Stack], Callable[[], str]]
+Caller = Callable[..., Callable[[], str]]
 
 
-def member(stack: Stack) -> Callable[[], str]:
+def member(stack: Stack, tenant: str = "default") -> Callable[[], str]:
     """Registers somebody new at each call, so that nothing a campaign does to an account can stop it."""
 
     def sign_in() -> str:
         email = f"{uuid4().hex}@example.com"
         body = {"email": email, "password": PASSWORD, "name": "Somebody"}
-        assert httpx2.post(f"{stack.command_url}/v1/users", json=body).status_code == 201
-        return token(stack, email)
+        registered = httpx2.post(f"{stack.command_url}/v1/users", json=body, headers={"Tenant": tenant})
+        assert registered.status_code == 201, registered.text
+        return token(stack, email, tenant)
 
     return sign_in
 
 
-def admin(stack: Stack) -> Callable[[], str]:
-    """The same with somebody who may do everything."""
+def admin(stack: Stack, tenant: str = "default") -> Callable[[], str]:
+    """The same with somebody who may do everything in their tenant."""
 
     def sign_in() -> str:
         email = f"{uuid4().hex}@example.com"
-        created = stack.twinlog("users", "create-admin", "--email", email, "--password-stdin", given=PASSWORD)
+        words = ("users", "create-admin", "--tenant", tenant, "--email", email, "--password-stdin")
+        created = stack.twinlog(*words, given=PASSWORD)
         assert created.returncode == 0, created.stderr
-        return token(stack, email)
+        return token(stack, email, tenant)
 
     return sign_in
 
 
-def token(stack: Stack, email: str) -> str:
+def neighbours(stack: Stack) -> dict[str, Neighbour]:
+    """Two tenants, and by their names somebody in the other one, with a resource, an event and a session."""
+    here, there = "default", f"n{uuid4().hex[:8]}"
+    created = stack.twinlog("tenants", "create", there)
+    assert created.returncode == 0, created.stderr
+    return {here: with_things(stack, admin(stack, there)()), there: with_things(stack, admin(stack, here)())}
+
+
+def token(stack: Stack, email: str, tenant: str) -> str:
     form = {"grant_type": "password", "username": email, "password": PASSWORD}
-    answer = httpx2.post(f"{stack.command_url}/v1/token", data=form)
+    answer = httpx2.post(f"{stack.command_url}/v1/token", data=form, headers={"Tenant": tenant})
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
 
@@ -65,14 +72,25 @@ def assert_nothing_found(figures: Figures) -> None:
     assert not figures.errors
     assert not figures.failures, "\n\n".join(f"{name}\n{said}" for name, said in figures.failures.items())
     assert figures.server_errors == 0
+    assert not figures.leaks, "\n\n".join(f"{name}\n{said}" for name, said in figures.leaks.items())
 
 
 @pytest.mark.parametrize(("api", "caller"), [("command", admin), ("query", member)])
 def test_generated_requests_meet_documented_answers(stack: Stack, api: str, caller: Caller) -> None:
     plan = Plan(seed=1, examples=4, phases=("examples", "fuzzing", "stateful"))
-    figures = campaign(*documented(api, stack), caller(stack), plan)
+    figures = campaign(*documented(api, stack), caller(stack), plan, neighbours(stack)["default"])
     assert_nothing_found(figures)
     assert figures.requests >= 30
+    assert figures.probes > 0
+
+
+def test_answer_about_a_neighbour_would_be_found(stack: Stack) -> None:
+    bearer = admin(stack)()
+    themselves = with_things(stack, bearer)
+    plan = Plan(seed=1, examples=6, phases=("fuzzing",))
+    figures = campaign(*documented("query", stack), lambda: bearer, plan, themselves)
+    assert "GET /v1/me" in figures.leaks, "an answer that names them"
+    assert "GET /v1/users/{user_id}" in figures.leaks, "an answer to a path that names them"
 
 
 @pytest.mark.long
@@ -81,11 +99,13 @@ def test_ten_minutes_of_generated_requests_meet_documented_answers(stack: Stack)
     """FUZZ_SECONDS and FUZZ_SEED choose another length and another beginning."""
     seconds, seed = int(os.environ.get("FUZZ_SECONDS", "600")), int(os.environ.get("FUZZ_SEED", str(time.time_ns())))
     total, rounds, end = Figures(), 0, time.monotonic() + seconds
-    turns = itertools.cycle([("command", admin), ("query", member), ("command", member), ("query", admin)])
+    others = neighbours(stack)
+    kinds = [("command", admin), ("query", member), ("command", member), ("query", admin)]
+    turns = itertools.cycle((*kind, tenant) for tenant in others for kind in kinds)
     while (left := end - time.monotonic()) > 0:
-        api, caller = next(turns)
-        plan = Plan(seed + rounds, examples=30, seconds=max(1, int(min(left, seconds / 4))))
-        total.add_all(campaign(*documented(api, stack), caller(stack), plan))
+        api, caller, tenant = next(turns)
+        plan = Plan(seed + rounds, examples=30, seconds=max(1, int(min(left, seconds / 8))))
+        total.add_all(campaign(*documented(api, stack), caller(stack, tenant), plan, others[tenant]))
         rounds += 1
     write(seed, rounds, seconds, total)
     assert_nothing_found(total)
@@ -93,11 +113,8 @@ def test_ten_minutes_of_generated_requests_meet_documented_answers(stack: Stack)
 
 def write(seed: int, rounds: int, seconds: int, figures: Figures) -> None:
     """Keep what was found in docs/results."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
     kept = {
         "seed": seed,
-        "commit": commit.stdout.strip(),
-        "machine": {"cpus": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
         "rounds": rounds,
         "seconds": seconds,
         "requests": figures.requests,
@@ -107,7 +124,8 @@ def write(seed: int, rounds: int, seconds: int, figures: Figures) -> None:
         "excused": dict(sorted(figures.excused.items())),
         "server_errors": figures.server_errors,
         "undocumented_answers": figures.undocumented,
+        "object_level_probes": figures.probes,
+        "object_level_findings": len(figures.leaks),
         "failures": sorted(figures.failures),
     }
-    RESULT.parent.mkdir(parents=True, exist_ok=True)
-    RESULT.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    results.write("fuzz", kept)

@@ -97,7 +97,9 @@ async def test_every_example_of_a_body_is_valid_and_accepted(command_side: Comma
     document = (await command_side.http.get("/openapi.json")).json()
     admin = await command_side.register(roles=("member", "admin"))
     visitor = Visitor(command_side, admin, await command_side.register("Bob"))
-    for method, path, operation in sorted(operations(document), key=lambda each: LAST.index(each[1]) if each[1] in LAST else -1):
+    for method, path, operation in sorted(
+        operations(document), key=lambda each: LAST.index(each[1]) if each[1] in LAST else -1
+    ):
         if path in INFRASTRUCTURE:
             continue
         for media_type, body in body_examples(document, operation):
