@@ -2,13 +2,14 @@
 
     python -m tests.infrastructure.event_store.appending <url>
 
-Each line of its standard input is a Wish, each line of its standard output an answer; both are JSON.
+Each line of its standard input is a Wish (or `hang up`), each line of its standard output an answer; both are JSON.
 """
 
 import asyncio
 import json
 import sys
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import uvloop
@@ -23,6 +24,9 @@ from tests.infrastructure.event_store.ledger import payloads
 
 LOCK_TIMEOUT, STATEMENT_TIMEOUT, PATIENCE = 0.8, 1.2, 3.0
 """Seconds: shorter than in service, so that many rounds fit into a test."""
+
+HANG_UP = b"hang up\n"
+"""All clients go away, each in the middle of its request."""
 
 _SHORTER = """
 SELECT set_config('lock_timeout', %s, false), set_config('statement_timeout', %s, false)
@@ -61,14 +65,24 @@ async def serve(url: str) -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     async with PostgresEventStore(url, topics={TOPIC}, patience=PATIENCE) as store, asyncio.TaskGroup() as wishes:
-
-        async def respond(wish: Wish) -> None:
-            answer = {"number": wish.number, **await answer_to(store, wish)}
-            sys.stdout.write(json.dumps(answer) + "\n")
-            sys.stdout.flush()
-
+        under_way: set[asyncio.Task[dict[str, Any]]] = set()
         while line := await lines.readline():
-            wishes.create_task(respond(Wish(**json.loads(line))))
+            if line == HANG_UP:
+                for task in under_way:
+                    task.cancel()
+            else:
+                wish = Wish(**json.loads(line))
+                task = wishes.create_task(answer_to(store, wish))
+                under_way.add(task)
+                task.add_done_callback(under_way.discard)
+                task.add_done_callback(partial(respond, wish.number))
+
+
+def respond(number: int, task: asyncio.Task[dict[str, Any]]) -> None:
+    """A client that has hung up does not know, and will ask again."""
+    answer = {"outcome": "Gone"} if task.cancelled() else task.result()
+    sys.stdout.write(json.dumps({"number": number, **answer}) + "\n")
+    sys.stdout.flush()
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.infrastructure.event_store.appending import Wish
+from tests.infrastructure.event_store.appending import HANG_UP, Wish
 from tests.infrastructure.event_store.ledger import Attempt, Fate
 from tests.support.processes import ROOT
 
@@ -73,6 +73,11 @@ class Appending:
         for answer in self._answers.values():
             answer.set_result({"outcome": "Gone"})
         self._answers.clear()
+
+    def hang_up(self) -> None:
+        """Whoever waits for an answer goes away, as the service sees it."""
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(HANG_UP)
 
     def kill(self) -> None:
         if self._process is not None:

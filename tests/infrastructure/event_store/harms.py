@@ -82,6 +82,17 @@ async def stop_at_once(scene: Scene) -> dict[str, Any]:
     return {"pids": [before, scene.engine.pid]}
 
 
+async def hang_up(scene: Scene) -> dict[str, Any]:
+    """The clients go away in the middle of their requests and ask again at once, ten times."""
+    gone = 0
+    for _ in range(10):
+        await scene.strike()
+        gone += scene.in_flight
+        scene.appending.hang_up()
+        await asyncio.sleep(0.02)
+    return {"struck": gone}
+
+
 async def cut_the_line(scene: Scene) -> dict[str, Any]:
     """The connections break, ten times, at any moment of a batch."""
     before = scene.proxy.cuts
@@ -184,6 +195,7 @@ def refusals(scene: Scene, *words: str) -> int:
 
 HARMS: dict[str, Harm] = {
     "kill -9 of the appender": kill_appender,
+    "clients hang up": hang_up,
     "kill -9 of a backend": kill_backend,
     "kill -9 of the server": kill_server,
     "stop -m immediate": stop_at_once,
