@@ -28,6 +28,21 @@ async def test_lost_answer_is_asked_for_again_with_the_same_bytes(command_databa
         assert [row.position for row in rows] == list(range(1, 12))
 
 
+async def test_whoever_was_under_way_when_the_line_broke_hears_what_became_of_it(command_database: Database) -> None:
+    async with (
+        cutting_proxy(command_database.app_url) as proxy,
+        PostgresEventStore(proxy.url, topics={TOPIC}, readers=1) as store,
+    ):
+        await store.append(append("loans-first"))
+        for burst in range(5):
+            proxy.lose_next_answer = True
+            wishes = [append(f"loans-{burst}-{number}") for number in range(40)]
+            appended = await asyncio.gather(*map(store.append, wishes))
+            first = 2 + 40 * burst
+            assert sorted(each.position for each in appended) == list(range(first, first + 40))
+        assert proxy.cuts == 5
+
+
 async def test_terminated_backends_lose_nothing(store: PostgresEventStore, command_database: Database) -> None:
     async def terminate() -> None:
         async with await psycopg.AsyncConnection.connect(command_database.app_url, autocommit=True) as other:
