@@ -102,6 +102,7 @@ def bootstrap(
     keys: RemoteKeys | None = None,
     feed: Feed | None = None,
     policies: PolicyEngine | None = None,
+    limiter: Limiter | None = None,
 ) -> Services:
     """Wire the query service; nothing is connected before `running`. Raises StartupRefused."""
     metrics = metrics or Metrics(SERVICE)
@@ -115,7 +116,7 @@ def bootstrap(
     feed = feed or Feed(settings.command_url, derive(secret, "feed"))
     denials = Denials(database, freshness, feed)
     policies = policies or _shipped_policies()
-    limiter = Limiter.at(settings.redis_url, settings.rate_processes)
+    limiter = limiter or Limiter.at(settings.redis_url, settings.rate_processes)
     rates = _rates(settings, limiter, metrics)
     verifier = TokenVerifier(lambda: keys.keys)
     measure(metrics, freshness, (schema.AUDIT_COPY, *(projection.name for projection in PROJECTIONS)))

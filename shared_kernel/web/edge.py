@@ -48,15 +48,16 @@ _log = get_logger("twinlog.access")
 
 
 class Exchange:
-    """One request being answered: stands between the application and `send`, and remembers the status."""
+    """One request being answered: stands between the application and `send`, and remembers what came of it."""
 
-    __slots__ = ("_fixed", "_scope", "_send", "status")
+    __slots__ = ("_fixed", "_scope", "_send", "problem", "status")
 
     def __init__(self, send: Send, scope: Scope, fixed: tuple[tuple[bytes, bytes], ...]) -> None:
         self._send = send
         self._scope = scope
         self._fixed = fixed
         self.status = 0
+        self.problem: str | None = None
 
     async def send(self, message: AsgiMessage) -> None:
         if message["type"] == "http.response.start":
@@ -112,7 +113,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 - the last resort: every error becomes an answer
             await self._refuse(error, scope, receive, exchange, manners)
         finally:
-            self._observe(scope["method"], manners, exchange.status, perf_counter() - started)
+            self._observe(scope["method"], manners, exchange, perf_counter() - started)
             leave(entered)
         return None
 
@@ -122,20 +123,22 @@ class Edge:
         if isinstance(error, HTTPException) and error.status_code == 405:
             # The router knows only the first route at this path; RFC 9110 wants every method it takes.
             error = HTTPException(405, headers={"Allow": ", ".join(self._table.allowed(scope["path"]))})
-        self._metrics.refused(as_twinlog_error(error).code())
+        exchange.problem = as_twinlog_error(error).code()
+        self._metrics.refused(exchange.problem)
         language = scope[HEADERS_KEY].get(b"accept-language", b"").decode("latin-1")
         answer = self._answers.to(error, language, oauth=manners is not None and manners.oauth)
         if exchange.status == 0:
             await answer(scope, receive, exchange.send)
         # Otherwise the answer has begun: leaving it unfinished makes the server break the connection.
 
-    def _observe(self, method: str, manners: Manners | None, status: int, seconds: float) -> None:
+    def _observe(self, method: str, manners: Manners | None, exchange: Exchange, seconds: float) -> None:
         route = manners.template if manners else "unmatched"
         known = method if method in _METHODS else "other"
-        status = status or CLIENT_GONE
+        status = exchange.status or CLIENT_GONE
         self._metrics.request_answered(known, route, status, seconds)
         say = _log.debug if manners is not None and manners.quiet else _log.info
-        say("request", method=known, route=route, status=status, duration_ms=round(seconds * 1000, 3))
+        why = {} if exchange.problem is None else {"problem": exchange.problem}
+        say("request", method=known, route=route, status=status, duration_ms=round(seconds * 1000, 3), **why)
 
 
 def _by_name(fields: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -42,6 +42,7 @@ from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.partition import partition_of, slot_of
 from shared_kernel.privacy.payload import PayloadCodec
 from shared_kernel.privacy.vault import KeyVault
+from shared_kernel.rates.limiter import Limiter
 from shared_kernel.settings import secret_bytes
 from tests.support.cluster import Database, Vault
 
@@ -208,12 +209,13 @@ class QuerySide:
         return await self.log.append(f"tenants-{slug}", TenantCreated(slug=slug), tenant=slug)
 
 
-def settings_of(query: Database, vault: Vault, redis_url: str) -> Settings:
+def settings_of(query: Database, vault: Vault, redis_url: str, **further: Any) -> Settings:
     return Settings(
         env="development",
         query_database_url=query.app_url,
         vault_database_url=vault.reader_url,
         redis_url=redis_url,
+        **further,
     )
 
 
@@ -248,12 +250,14 @@ def quiet() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def query_side_of(query: Database, vault: Vault, redis_url: str) -> AsyncIterator[QuerySide]:
+async def query_side_of(
+    query: Database, vault: Vault, redis_url: str, *, limiter: Limiter | None = None, **further: Any
+) -> AsyncIterator[QuerySide]:
     """A running query API on these stores, with an empty log; `vault` is written as the command service would."""
     signer = TokenSigner(SigningKey.from_pem(SigningKey.generate_pem()))
-    settings = settings_of(query, vault, redis_url)
+    settings = settings_of(query, vault, redis_url, **further)
     rows: list[StoredRow] = []
-    services = bootstrap(settings, keys=keys_of(signer), feed=feed_of(rows))
+    services = bootstrap(settings, keys=keys_of(signer), feed=feed_of(rows), limiter=limiter)
     app = create_app(services)
     async with await psycopg.AsyncConnection.connect(query.app_url, autocommit=True) as connection:
         await generations.register(connection, PROJECTIONS, EPOCH, PARTITIONS)

@@ -33,6 +33,11 @@ FEATURE = Feature(
             "The refresh token belongs to no session that goes on; sign in again.": (
                 "Das Refresh-Token gehört zu keiner laufenden Sitzung; melden Sie sich neu an."
             ),
+            "Refresh token reused": "Refresh-Token wiederverwendet",
+            "The refresh token was exchanged before, so its session has been ended; sign in again.": (
+                "Das Refresh-Token wurde schon einmal eingetauscht, deshalb ist seine Sitzung beendet; melden Sie sich "
+                "neu an."
+            ),
             "Step up refused": "Nachweis abgelehnt",
             "The proof was not accepted; a code counts once, and an account with a second factor takes codes alone.": (
                 "Der Nachweis wurde nicht angenommen; ein Code zählt einmal, und ein Konto mit zweitem Faktor nimmt "

@@ -43,6 +43,13 @@ class SessionOver(InvalidGrant):
     """The refresh token belongs to no session that goes on; sign in again."""
 
 
+class RefreshTokenReused(SessionOver):
+    """The refresh token was exchanged before, so its session has been ended; sign in again."""
+
+    def __init__(self) -> None:
+        super().__init__(SessionOver().detail)  # whoever holds a stolen token need not know that it was noticed
+
+
 class StepUpRefused(TwinlogError):
     """The proof was not accepted; a code counts once, and an account with a second factor takes codes alone."""
 

@@ -14,7 +14,13 @@ from command_service.features.sessions.commands import (
     StepUpProof,
     TokenForm,
 )
-from command_service.features.sessions.domain.refusals import InvalidGrant, SessionOver, StepUpRefused, grant_of
+from command_service.features.sessions.domain.refusals import (
+    InvalidGrant,
+    RefreshTokenReused,
+    SessionOver,
+    StepUpRefused,
+    grant_of,
+)
 from command_service.features.sessions.domain.session import Session, elevate_session, refresh_session
 from command_service.features.sessions.handlers.ports import AccessToken, Credentials, RoleBook, Token
 from command_service.features.sessions.handlers.sessions import SESSIONS, SessionHandlers
@@ -138,7 +144,7 @@ class TokenHandlers:
         answer = await self._execution.run(work, Call.of_user(token.tenant, session.user_id))
         if any(isinstance(event, SessionEnded) for event in answer.events):
             await self._sessions.announce_end()
-            raise SessionOver
+            raise RefreshTokenReused
         return await self._token(session, successor)
 
     async def _token(self, session: Session, refresh_token: RefreshToken) -> Token:
