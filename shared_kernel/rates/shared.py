@@ -32,6 +32,7 @@ local found = redis.call('MGET', unpack(KEYS))
 local full_at, changed = {}, {}
 for i, quota in ipairs(asked.buckets) do
   local kept = found[i] and tonumber(found[i]) or now
+  if kept > now + 2 * quota[2] then kept = now end
   full_at[i] = math.min(math.max(kept, now), now + quota[2])
 end
 local answers = {}
@@ -64,7 +65,8 @@ return cjson.encode(answers)
 """
 """KEYS are buckets; ARGV[1] names each bucket's interval and capacity, and the charges of each call.
 
-A moment that lies further ahead than a window is long is of a clock that has been set back; it is cut to the window.
+A moment that lies further ahead than a window is long is of another server's clock, and cut to the window; one that
+lies much further ahead is of a clock that has been set back, and forgotten: else everybody would have to wait.
 """
 DIGEST = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 

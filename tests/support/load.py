@@ -84,6 +84,20 @@ async def sign_in(stack: Stack, http: httpx2.AsyncClient, email: str) -> str:
     return str(signed_in.json()["access_token"])
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """One new token for all clients that heard the old one refused."""
+
+    stack: Stack
+    email: str
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def __call__(self, http: httpx2.AsyncClient, refused: str) -> None:
+        async with self.turn:
+            if http.headers["Authorization"] == refused:
+                http.headers["Authorization"] = f"Bearer {await sign_in(self.stack, http, self.email)}"
+
+
 @asynccontextmanager
 async def under_load(stack: Stack, author: Author, *, tokens_expire: bool = False) -> AsyncIterator[History]:
     """Keep creating resources while the block runs; at its end every command that was begun is acknowledged.
@@ -91,7 +105,7 @@ async def under_load(stack: Stack, author: Author, *, tokens_expire: bool = Fals
     Clients sign in again when they hear 401 only where `tokens_expire`; else it counts as a refusal.
     """
     history, stop = History(), asyncio.Event()
-    renew = author.email if tokens_expire else None
+    renew = Renewal(stack, author.email) if tokens_expire else None
     async with httpx2.AsyncClient(timeout=10, headers=author.headers) as http:
         clients = [asyncio.create_task(_client(stack, http, history, stop, renew)) for _ in range(CLIENTS)]
         try:
@@ -102,7 +116,7 @@ async def under_load(stack: Stack, author: Author, *, tokens_expire: bool = Fals
 
 
 async def _client(
-    stack: Stack, http: httpx2.AsyncClient, history: History, stop: asyncio.Event, renew: str | None
+    stack: Stack, http: httpx2.AsyncClient, history: History, stop: asyncio.Event, renew: Renewal | None
 ) -> None:
     while not stop.is_set() and not history.refusals:
         name = f"load {uuid4()}"
@@ -113,7 +127,7 @@ async def _client(
             await history.refuse(f"{name} was not acknowledged within {PATIENCE:g} s")
 
 
-async def _create(stack: Stack, http: httpx2.AsyncClient, history: History, name: str, renew: str | None) -> None:
+async def _create(stack: Stack, http: httpx2.AsyncClient, history: History, name: str, renew: Renewal | None) -> None:
     key = {"Idempotency-Key": str(uuid4())}
     while True:
         answer = await _send(stack, http, history, name, key)
@@ -121,7 +135,7 @@ async def _create(stack: Stack, http: httpx2.AsyncClient, history: History, name
             await history.acknowledge(name, answer.json()["id"])
             return
         if answer is not None and answer.status_code == 401 and renew is not None:
-            http.headers["Authorization"] = f"Bearer {await sign_in(stack, http, renew)}"
+            await renew(http, answer.request.headers["Authorization"])
         elif answer is not None and answer.status_code not in TRY_AGAIN:
             await history.refuse(f"{answer.status_code} {answer.text}")
             return

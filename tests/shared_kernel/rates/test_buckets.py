@@ -159,6 +159,19 @@ async def test_bucket_outlives_the_scripts_cache_and_is_gone_when_full(redis_url
         assert await redis.exists(f"{PREFIX}q:k") == 0
 
 
+@pytest.mark.parametrize(("ahead", "left"), [(61, 0), (3_600, 9)])
+async def test_clock_that_was_set_back_locks_nobody_out(
+    redis_url: str, shared: SharedBuckets, ahead: int, left: int
+) -> None:
+    quota = Quota("q", 10, 60)
+    async with Redis.from_url(redis_url) as redis:
+        seconds, _ = await redis.time()
+        await redis.set(f"{PREFIX}q:k", f"{(seconds + ahead) * 1_000_000:.0f}")
+        (level,) = await shared.take([Charge(quota, "k")])
+    assert level.left == left
+    assert (level.wait == 0) is (left > 0)
+
+
 async def test_wiped_redis_forgets_and_goes_on(redis_url: str, shared: SharedBuckets) -> None:
     for _ in range(SLOW.amount):
         await shared.take([Charge(SLOW, "k")])
