@@ -5,6 +5,9 @@ from types import MappingProxyType
 
 GERMAN: Mapping[str, str] = MappingProxyType(
     {
+        "The log was restored since this cursor was issued; begin with the first page.": (
+            "Das Protokoll wurde wiederhergestellt, seit dieser Cursor ausgegeben wurde; beginnen Sie mit Seite eins."
+        ),
         "The log was restored; this read model is being built again from it.": (
             "Das Protokoll wurde wiederhergestellt; dieses Lesemodell wird gerade neu daraus gebaut."
         ),

@@ -17,14 +17,17 @@ from urllib.parse import urlencode
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from shared_kernel.errors import FieldError, ValidationFailed
+from shared_kernel.errors import FieldError, LogEpochChanged, ValidationFailed
 from shared_kernel.text import LINE_PATTERN, line, shown
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 
-_POSITION = struct.Struct(">Q")
+_PLACE = struct.Struct(">Q")
 _MAC_BYTES = 16
+_POSITION_BITS = 48
+_EPOCHS = 1 << 16
+"""A cursor holds position and epoch in eight bytes: more positions than a log will have, epochs modulo this."""
 
 Word = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(line), shown(LINE_PATTERN, 255, 1)]
 """A value to filter by: one line of text that PostgreSQL can hold."""
@@ -63,8 +66,8 @@ class Cursors:
         self._key = key
 
     def seal(self, position: int, scope: bytes) -> str:
-        """A cursor after `position` in the list that `scope` describes."""
-        body = _POSITION.pack(position)
+        """A cursor after a position (or whatever number stands for a place) in the list that `scope` describes."""
+        body = _PLACE.pack(position)
         return base64.urlsafe_b64encode(self._mac(body, scope) + body).decode()
 
     def open(self, cursor: str, scope: bytes) -> int:
@@ -74,9 +77,9 @@ class Cursors:
         except ValueError:
             raise _foreign() from None
         mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if len(body) != _POSITION.size or not hmac.compare_digest(mac, self._mac(body, scope)):
+        if len(body) != _PLACE.size or not hmac.compare_digest(mac, self._mac(body, scope)):
             raise _foreign()
-        return int(_POSITION.unpack(body)[0])
+        return int(_PLACE.unpack(body)[0])
 
     def _mac(self, body: bytes, scope: bytes) -> bytes:
         return hmac.digest(self._key, hashlib.sha256(scope).digest() + body, hashlib.sha256)[:_MAC_BYTES]
@@ -90,26 +93,36 @@ class Page:
     path: str
     query: PageQuery
     scope: bytes
+    epoch: int = 0
 
     @classmethod
-    def of(cls, cursors: Cursors, path: str, query: PageQuery, *scope: str | int) -> "Page":
+    def of(cls, cursors: Cursors, path: str, query: PageQuery, *scope: str | int, epoch: int = 0) -> "Page":
         """`scope` names what else the list depends on: the tenant, the version of the projection."""
-        return cls(cursors, path, query, orjson.dumps([path, query.filters(), *scope], option=orjson.OPT_SORT_KEYS))
+        described = orjson.dumps([path, query.filters(), *scope], option=orjson.OPT_SORT_KEYS)
+        return cls(cursors, path, query, described, epoch % _EPOCHS)
 
     @property
     def after(self) -> int | None:
-        """The position after which the page begins. Raises ValidationFailed for a foreign cursor."""
+        """The position after which the page begins.
+
+        Raises ValidationFailed for a foreign cursor, LogEpochChanged for one of before the log was restored.
+        """
         if self.query.after is None:
             return None
         bare = self.query.bare_position
-        return self.cursors.open(self.query.after, self.scope) if bare is None else bare
+        if bare is not None:
+            return bare
+        epoch, position = divmod(self.cursors.open(self.query.after, self.scope), 1 << _POSITION_BITS)
+        if epoch != self.epoch:
+            raise LogEpochChanged("The log was restored since this cursor was issued; begin with the first page.")
+        return position
 
     def split(self, rows: Sequence[Mapping[str, Any]], position: str) -> tuple[Sequence[Mapping[str, Any]], str | None]:
         """The rows to show and the value of `Link`, if there are more; `position` names the column of the order."""
         shown = rows[: self.query.limit]
         if len(rows) <= self.query.limit:
             return shown, None
-        after = self.cursors.seal(shown[-1][position], self.scope)
+        after = self.cursors.seal((self.epoch << _POSITION_BITS) + shown[-1][position], self.scope)
         parameters = {**self.query.filters(), "limit": self.query.limit, "after": after}
         return shown, f'<{self.path}?{urlencode(parameters)}>; rel="next"'
 

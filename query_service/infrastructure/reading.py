@@ -88,7 +88,8 @@ class Reading:
 
     def page(self, query: PageQuery, whose: str, projection: str) -> Page:
         """The page that was asked for, in the list of this tenant or user and of this version of the projection."""
-        return Page.of(self.services.cursors, self._path, query, whose, self.progress.of(projection).version)
+        version = self.progress.of(projection).version
+        return Page.of(self.services.cursors, self._path, query, whose, version, epoch=self.progress.epoch)
 
     def rows_allowed(self, principal: Principal, permission: Permission, columns: Columns) -> Part:
         """The condition that lets through what the caller may see in a list."""

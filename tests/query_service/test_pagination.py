@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import AwareDatetime, ValidationError
 
 from query_service.infrastructure.pagination import Cursors, Page, PageQuery, Word
-from shared_kernel.errors import ValidationFailed
+from shared_kernel.errors import LogEpochChanged, ValidationFailed
 
 CURSORS = Cursors(b"k" * 32)
 PATH = "/v1/things"
@@ -74,6 +74,19 @@ def test_the_link_asks_the_same_question_after_the_last_row_shown() -> None:
     following = ThingQuery.model_validate(parameters)
     assert following.model_dump(exclude={"after"}) == query.model_dump(exclude={"after"})
     assert page_of(following, "acme", 1).after == 7
+
+
+def test_a_cursor_of_before_the_log_was_restored_is_refused_for_that_reason() -> None:
+    before, after = (Page.of(CURSORS, PATH, PageQuery(limit=1), "acme", epoch=epoch) for epoch in (1, 2))
+    _, link = before.split([{"p": 7}, {"p": 9}], "p")
+    cursor = parse_qs(urlsplit((link or "").split("; ")[0].strip("<>")).query)["after"][0]
+    for page, taken in ((before, 7), (after, None)):
+        asked = Page.of(CURSORS, PATH, PageQuery(limit=1, after=cursor), "acme", epoch=page.epoch)
+        if taken:
+            assert asked.after == taken
+        else:
+            with pytest.raises(LogEpochChanged, match="begin with the first page"):
+                _ = asked.after
 
 
 def test_a_page_that_is_not_overfull_is_the_last_one() -> None:

@@ -79,7 +79,7 @@ async def test_nothing_that_came_after_the_succession_is_published_in_the_old_ep
 async def test_redis_that_was_restored_to_an_older_state_is_filled_up(side: WriteSide) -> None:
     async with side.relay():
         await published(side, (await side.append_many(30)).position)
-        older = {key: await side.redis.dump(key) for key in await side.redis.keys("*")}
+        older = {key: await side.redis.dump(key) or b"" for key in await side.redis.keys("*")}
         await published(side, (await side.append_many(30)).position)
         await side.redis.flushall()
         for key, value in older.items():
