@@ -70,7 +70,7 @@ class Services:
     token_keys: TokenKeys
     signer: TokenSigner
     denials: Denials
-    limiter: Limiter
+    rates: RequestRates
     gate: CommandGate
     feed_credential: bytes
     accounts: AccountHandlers
@@ -94,7 +94,7 @@ class Services:
         """
         async with AsyncExitStack() as stack:
             stack.callback(self.passwords.close)
-            stack.push_async_callback(self.limiter.close)
+            stack.push_async_callback(self.rates.limiter.close)
             await require_database(self.settings.command_database_url, schema.check)
             await require_database(self.settings.vault_database_url, vault_schema.check)
             stack.push_async_callback(self.vault_pool.close)
@@ -135,13 +135,9 @@ def bootstrap(
     keys = TokenKeys(settings.token_key_file, clock)
     signer = TokenSigner(keys)
     denials = Denials(settings.command_database_url, log)
-    metrics = _measured(metrics or Metrics(SERVICE), log)
-    limiter = Limiter.at(settings.redis_url, settings.rate_processes)
-    attempts = Attempts(limiter, _attempt_quotas(settings), metrics)
-    identity = _identity(
-        secret_bytes(settings.command_secret), execution, attempts, passwords=passwords, signer=signer, denials=denials
-    )
-    rates = _rates(settings, limiter, metrics)
+    metrics, rates = _measured(settings, metrics or Metrics(SERVICE), log)
+    attempts = Attempts(rates.limiter, _attempt_quotas(settings), metrics)
+    identity = _identity(settings, execution, attempts, passwords=passwords, signer=signer, denials=denials)
     return Services(
         settings=settings,
         metrics=metrics,
@@ -152,23 +148,18 @@ def bootstrap(
         token_keys=keys,
         signer=signer,
         denials=denials,
-        limiter=limiter,
+        rates=rates,
         gate=CommandGate(TokenVerifier(signer.keys), policies, denials.known, rates, clock),
         feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
-        accounts=identity.accounts,
-        credentials=identity.credentials,
-        sessions=identity.sessions,
-        totp=identity.totp,
-        tokens=identity.tokens,
-        access=identity.access,
+        **identity._asdict(),
         resources=ResourceHandlers(execution),
         operations=OperationHandlers(execution),
     )
 
 
-def _measured(metrics: Metrics, log: PostgresEventStore) -> Metrics:
+def _measured(settings: Settings, metrics: Metrics, log: PostgresEventStore) -> tuple[Metrics, RequestRates]:
     measure(metrics, log)
-    return metrics
+    return metrics, _rates(settings, metrics)
 
 
 class Identity(NamedTuple):
@@ -183,7 +174,7 @@ class Identity(NamedTuple):
 
 
 def _identity(
-    secret: bytes,
+    settings: Settings,
     execution: Execution,
     attempts: Attempts,
     *,
@@ -191,6 +182,7 @@ def _identity(
     signer: TokenSigner,
     denials: Denials,
 ) -> Identity:
+    secret = secret_bytes(settings.command_secret)
     access, addresses = AccessHandlers(execution), Addresses(secret)
     credentials = Credentials(execution, passwords, addresses, attempts)
     sessions = SessionHandlers(execution, denials)
@@ -210,7 +202,8 @@ def _identity(
     return Identity(accounts, credentials, access, sessions, totp, tokens)
 
 
-def _rates(settings: Settings, limiter: Limiter, metrics: Metrics) -> RequestRates:
+def _rates(settings: Settings, metrics: Metrics) -> RequestRates:
+    limiter = Limiter.at(settings.redis_url, settings.rate_processes)
     quotas = RequestQuotas.parse(address=settings.rate_address, user=settings.rate_user, tenant=settings.rate_tenant)
     pseudonyms = Pseudonyms(derive(secret_bytes(settings.shared_secret), "rates"))
     return RequestRates(SERVICE, limiter, quotas, pseudonyms, metrics)

@@ -60,7 +60,6 @@ class Services:
     policies: PolicyEngine
     cursors: Cursors
     events: EventReader
-    limiter: Limiter
     rates: RequestRates
     gate: QueryGate
 
@@ -77,7 +76,7 @@ class Services:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.keys.aclose)
             stack.push_async_callback(self.redis.aclose)
-            stack.push_async_callback(self.limiter.close)
+            stack.push_async_callback(self.rates.limiter.close)
             await require_database(self.settings.query_database_url, schema.check)
             await require_database(self.settings.vault_database_url, _no_check)
             await require_redis(self.redis, str(self.settings.redis_url))
@@ -105,21 +104,17 @@ def bootstrap(
     limiter: Limiter | None = None,
 ) -> Services:
     """Wire the query service; nothing is connected before `running`. Raises StartupRefused."""
-    metrics = metrics or Metrics(SERVICE)
     secret = secret_bytes(settings.shared_secret)
     database = Database(settings.query_database_url)
     redis = redis or _redis(settings)
     vault_pool = _vault_pool(settings)
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
-    keys = keys or RemoteKeys(settings.command_url)
+    keys, policies = keys or RemoteKeys(settings.command_url), policies or _shipped_policies()
     freshness = Freshness(database, redis, derive(secret, "consistency-token"))
     feed = feed or Feed(settings.command_url, derive(secret, "feed"))
     denials = Denials(database, freshness, feed)
-    policies = policies or _shipped_policies()
-    limiter = limiter or Limiter.at(settings.redis_url, settings.rate_processes)
+    metrics = _measured(metrics, freshness)
     rates = _rates(settings, limiter, metrics)
-    verifier = TokenVerifier(lambda: keys.keys)
-    measure(metrics, freshness, (schema.AUDIT_COPY, *(projection.name for projection in PROJECTIONS)))
     return Services(
         settings=settings,
         metrics=metrics,
@@ -134,15 +129,26 @@ def bootstrap(
         policies=policies,
         cursors=Cursors(derive(secret, "cursor")),
         events=EventReader(PayloadCodec(registry()), vault),
-        limiter=limiter,
         rates=rates,
-        gate=QueryGate(
-            keys, verifier, policies=policies, denials=denials.known, rates=rates, clock=clock or SystemClock()
-        ),
+        gate=_gate(keys, policies, denials, rates, clock),
     )
 
 
-def _rates(settings: Settings, limiter: Limiter, metrics: Metrics) -> RequestRates:
+def _measured(metrics: Metrics | None, freshness: Freshness) -> Metrics:
+    metrics = metrics or Metrics(SERVICE)
+    measure(metrics, freshness, (schema.AUDIT_COPY, *(projection.name for projection in PROJECTIONS)))
+    return metrics
+
+
+def _gate(
+    keys: RemoteKeys, policies: PolicyEngine, denials: Denials, rates: RequestRates, clock: Clock | None
+) -> QueryGate:
+    verifier, clock = TokenVerifier(lambda: keys.keys), clock or SystemClock()
+    return QueryGate(keys, verifier, policies=policies, denials=denials.known, rates=rates, clock=clock)
+
+
+def _rates(settings: Settings, limiter: Limiter | None, metrics: Metrics) -> RequestRates:
+    limiter = limiter or Limiter.at(settings.redis_url, settings.rate_processes)
     quotas = RequestQuotas.parse(address=settings.rate_address, user=settings.rate_user, tenant=settings.rate_tenant)
     pseudonyms = Pseudonyms(derive(secret_bytes(settings.shared_secret), "rates"))
     return RequestRates(SERVICE, limiter, quotas, pseudonyms, metrics)

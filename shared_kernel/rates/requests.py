@@ -66,7 +66,7 @@ class RequestRates:
     ) -> None:
         self._service = service
         self._pseudonyms = pseudonyms
-        self._limiter = limiter
+        self.limiter = limiter
         self._quotas = quotas
         self._storms = Storms(metrics)
         self._blocked: dict[tuple[str, str], tuple[float, Level]] = {}
@@ -91,7 +91,7 @@ class RequestRates:
             return
         if self._blocked:
             self._refuse_blocked(charges)
-        levels = await self._limiter.take(charges)
+        levels = await self.limiter.take(charges)
         over = refused(levels)
         if over is not None:
             self._remember(over)

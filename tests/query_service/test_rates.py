@@ -1,5 +1,6 @@
 """Questions are limited by address, user and tenant, apart from commands."""
 
+from typing import Any
 from uuid import uuid4
 
 from redis.asyncio import Redis
@@ -10,7 +11,7 @@ from tests.support.query_side import Person, query_side_of
 
 DAY = 86_400
 ADA, BOB = Person(uuid4()), Person(uuid4())
-RATES = {"rate_address": f"9/{DAY}", "rate_user": f"4/{DAY}", "rate_tenant": "off"}
+RATES: dict[str, Any] = {"rate_address": f"9/{DAY}", "rate_user": f"4/{DAY}", "rate_tenant": "off"}
 
 
 async def test_questions_are_refused_by_user_and_by_address(
