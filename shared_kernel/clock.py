@@ -4,6 +4,8 @@ import functools
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 class Clock(Protocol):
     """Anything that tells the time."""
@@ -22,13 +24,13 @@ class SystemClock:
 
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970-01-01T00:00:00Z, exact (no float in between)."""
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    delta = moment - EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
 
 
 def moment(recorded_at: int) -> datetime:
     """The reverse of `microseconds`: the same instant as a datetime in UTC."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=recorded_at)
+    return EPOCH + timedelta(microseconds=recorded_at)
 
 
 def rfc3339(recorded_at: int) -> str:

@@ -1,6 +1,5 @@
 """What the commands share: the stores of the query side, options, tables, and the record of what was done."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +17,7 @@ from query_service.projector.rebuild import NothingToRebuild
 from query_service.settings import load
 from shared_kernel.process import EXIT_REFUSED
 from shared_kernel.terminal import end
+from shared_kernel.web.server import run as run_loop
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def run(use: Callable[[Equipment], Awaitable[T]]) -> T:
         async with equipped(load()) as equipment:
             return await use(equipment)
 
-    return asyncio.run(main())
+    return run_loop(main())
 
 
 def chosen(name: str | None, *, every: bool, as_json: bool) -> Sequence[Projection]:

@@ -9,6 +9,10 @@ from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.leaf import LEAF_VERSION, leaf_of
 from shared_kernel.messaging.partition import partition_of, slot_of
 
+AT_MOST = 4
+AT_LEAST = 500
+"""How many transactions at once, and how many events make one of them worth while."""
+
 
 class NotTheLog(TwinlogError):
     """What arrived is not what the log holds; this partition stands still until an operator has looked."""
@@ -40,6 +44,19 @@ def require_sound(events: Slice, partitions: int) -> None:
         if row.slot != slot or partition_of(slot, partitions) != events.partition:
             raise NotTheLog(f"The event at position {row.position} does not belong to partition {events.partition}.")
         previous = row.position
+
+
+def shares(slices: Sequence[Slice]) -> Sequence[Sequence[Slice]]:
+    """What may be handled side by side: one transaction for what is little, a few of about the same size for much."""
+    count = min(AT_MOST, len(slices), max(1, sum(len(events.rows) for events in slices) // AT_LEAST))
+    found: list[list[Slice]] = [[] for _ in range(count)]
+    for events in sorted(slices, key=lambda events: -len(events.rows)):
+        min(found, key=_weight).append(events)
+    return found
+
+
+def _weight(slices: Sequence[Slice]) -> int:
+    return sum(len(events.rows) for events in slices)
 
 
 def digest(row: StoredRow) -> int:

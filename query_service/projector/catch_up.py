@@ -4,7 +4,8 @@ Events come from the feed, so from the log itself. A unit never overtakes the au
 position, the live batches carry it along. The last step locks the gate, so that the live ones wait a moment for it.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 from zlib import crc32
@@ -19,6 +20,7 @@ from query_service.projector.batch import NotTheLog, Slice
 from query_service.projector.checkpoints import LOG, Checkpoint, Fenced, Unit
 from query_service.projector.engine import Engine
 from query_service.projector.leases import CATCHING_UP, release, try_lock
+from shared_kernel.background import together
 
 Connection = AsyncConnection[Any]
 Pool = AsyncConnectionPool[Connection]
@@ -26,6 +28,9 @@ Progress = Callable[[int, int, int], None]
 """Told (partition, position, events) after each step."""
 
 BATCH = 1_000
+AT_ONCE = 3
+"""Partitions that are brought forward side by side."""
+
 NEAR = 2_000
 """Positions that may be left for the last step, while the gate is locked."""
 
@@ -51,6 +56,16 @@ class CatchingUp:
             if gate.position - position <= self._near:
                 return events + await self._join(connection, units, partition)
             events += await self._follow(connection, units, position, gate)
+
+    async def run_all(self, pool: Pool, units: Sequence[Unit], partitions: Iterable[int]) -> int:
+        """The same for several partitions, a few of them at once: while one writes, others read and fold."""
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(partition: int) -> int:
+            async with places, pool.connection() as connection:
+                return await self.run(connection, units, partition)
+
+        return sum(await together([one(partition) for partition in partitions]))
 
     async def _look(self, connection: Connection, units: Sequence[Unit], partition: int) -> tuple[Checkpoint, int]:
         """Where the audit copy and the units stand."""

@@ -16,7 +16,7 @@ from query_service.projector import audit_copy, checkpoints, parking
 from query_service.projector.batch import Slice, digest, require_sound
 from query_service.projector.checkpoints import LOG, Advance, Gate, Members, Unit
 from query_service.projector.decoding import Arrival, Decoder
-from query_service.projector.folding import Parked, Pass, steps_of
+from query_service.projector.folding import Parked, Pass, Stream, steps_of
 from query_service.projector.rows import TableRows
 from query_service.projector.trouble import unwritable
 from query_service.projector.work import BrokenProjection, Work
@@ -112,10 +112,10 @@ async def _fold_all(connection: Connection, works: Sequence[Work]) -> None:
     if not works:
         return
     async with connection.pipeline():
-        blocked = await _ask_blocked(connection, works)
+        any_parked = await parking.ask_any(connection)
         skipped = await _ask_skipped(connection, works)
         loading = [await work.ask(connection) for work in works]
-    parked = parking.blocked_by_unit(await blocked.fetchall())
+    parked = await _blocked(connection, works) if await any_parked.fetchone() == (True,) else {}
     skip = parking.skipped_by_projection(await skipped.fetchall())
     for work, rows in zip(works, loading, strict=True):
         work.folding.begin(await work.loaded(rows), parked.get(work.unit, ()), skip.get(work.unit.projection, ()))
@@ -128,19 +128,19 @@ async def _fold_all(connection: Connection, works: Sequence[Work]) -> None:
 async def _fold_one_by_one(connection: Connection, works: Sequence[Work]) -> None:
     if not works:
         return
-    parked = parking.blocked_by_unit(await (await _ask_blocked(connection, works)).fetchall())
+    parked = await _blocked(connection, works)
     skip = parking.skipped_by_projection(await (await _ask_skipped(connection, works)).fetchall())
     for work in works:
         work.folding.begin({}, parked.get(work.unit, ()), skip.get(work.unit.projection, ()))
         await work.fold_one_by_one(connection)
 
 
-async def _ask_blocked(connection: Connection, works: Sequence[Work]) -> psycopg.AsyncCursor[Any]:
-    return await parking.ask_blocked(connection, {step.stream for work in works for step in work.steps})
+async def _blocked(connection: Connection, works: Sequence[Work]) -> Mapping[Unit, set[Stream]]:
+    return await parking.blocked(connection, {step.stream for work in works for step in work.steps})
 
 
 async def _ask_skipped(connection: Connection, works: Sequence[Work]) -> psycopg.AsyncCursor[Any]:
-    return await parking.ask_skipped(connection, {step.arrival.row.position for work in works for step in work.steps})
+    return await parking.ask_skipped(connection, [step.arrival.row.position for work in works for step in work.steps])
 
 
 async def _finish(connection: Connection, slices: Sequence[Slice], members: Members, works: Sequence[Work]) -> Applied:

@@ -21,9 +21,12 @@ class WrongColumns(Exception):
     """A fold answered a row that does not have exactly the columns of its table."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
-    """An event that concerns the projection: the row it touches and the fold that handles it, or what is wrong."""
+    """An event that concerns the projection: the row it touches and the fold that handles it, or what is wrong.
+
+    Not frozen: it would take three times as long to make one.
+    """
 
     arrival: Arrival
     key: Key = ()

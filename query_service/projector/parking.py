@@ -11,6 +11,7 @@ from query_service.projector.checkpoints import Unit
 from query_service.projector.folding import Parked, Stream
 from shared_kernel.events.envelope import StoredRow
 
+_ANY = sql.SQL("SELECT EXISTS (SELECT FROM public.parked_events)")
 _BLOCKED = sql.SQL("""
     SELECT DISTINCT projection, generation, tenant, stream
       FROM public.parked_events
@@ -55,16 +56,25 @@ class ParkedStream:
         return asdict(self)
 
 
-async def ask_blocked(connection: AsyncConnection[Any], streams: Iterable[Stream]) -> AsyncCursor[Any]:
-    """A cursor that will hold which of these streams are parked, and for whom."""
+async def ask_any(connection: AsyncConnection[Any]) -> AsyncCursor[Any]:
+    """A cursor that will hold whether anything is parked at all: the usual answer spares a longer question."""
+    return await connection.execute(_ANY)
+
+
+async def blocked(connection: AsyncConnection[Any], streams: Iterable[Stream]) -> Mapping[Unit, set[Stream]]:
+    """Which of these streams are parked, by unit."""
     tenants, names = zip(*streams, strict=True)
-    return await connection.execute(_BLOCKED, (list(tenants), list(names)))
+    found: dict[Unit, set[Stream]] = {}
+    cursor = await connection.execute(_BLOCKED, (list(tenants), list(names)))
+    for projection, generation, tenant, stream in await cursor.fetchall():
+        found.setdefault(Unit(projection, generation), set()).add((tenant, stream))
+    return found
 
 
 async def ask_skipped(connection: AsyncConnection[Any], positions: Iterable[int]) -> AsyncCursor[Any]:
     """A cursor that will hold which of these events which projection is to do without."""
-    known = sorted(positions)
-    return await connection.execute(_SKIPPED, (known[0], known[-1]))
+    known = list(positions)
+    return await connection.execute(_SKIPPED, (min(known), max(known)))
 
 
 def skipped_by_projection(rows: Iterable[tuple[str, int]]) -> Mapping[str, set[int]]:
@@ -72,13 +82,6 @@ def skipped_by_projection(rows: Iterable[tuple[str, int]]) -> Mapping[str, set[i
     for projection, position in rows:
         skipped.setdefault(projection, set()).add(position)
     return skipped
-
-
-def blocked_by_unit(rows: Iterable[tuple[str, str, str, str]]) -> Mapping[Unit, set[Stream]]:
-    blocked: dict[Unit, set[Stream]] = {}
-    for projection, generation, tenant, stream in rows:
-        blocked.setdefault(Unit(projection, generation), set()).add((tenant, stream))
-    return blocked
 
 
 async def park(connection: AsyncConnection[Any], parked: Sequence[tuple[Unit, Parked]]) -> None:

@@ -66,8 +66,8 @@ async def rebuild(
                 raise RebuildUnderWay(f"Somebody else is building {shadow} just now.")
         await begin(connection, chosen, epoch, partitions)
         catching_up = CatchingUp(engine, tools.feed, progress)
-        events = [await catching_up.run(connection, shadows, partition) for partition in range(partitions)]
-        return Rebuilt(shadows, sum(events))
+        events = await catching_up.run_all(tools.pool, shadows, range(partitions))
+        return Rebuilt(shadows, events)
 
 
 async def _chosen(connection: Connection, projections: Sequence[Projection]) -> Sequence[tuple[Registered, Projection]]:

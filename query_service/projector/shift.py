@@ -16,14 +16,16 @@ from redis.asyncio import Redis
 from query_service.infrastructure.feed import Feed, FeedUnavailable
 from query_service.infrastructure.projection import Projection
 from query_service.projector import census, checkpoints, generations, parking, succession
-from query_service.projector.batch import NotTheLog, Slice
+from query_service.projector.batch import NotTheLog, Slice, shares
 from query_service.projector.catch_up import CatchingUp, claimed
 from query_service.projector.census import Lagging
 from query_service.projector.checkpoints import LOG, Fenced
 from query_service.projector.engine import Applied, Engine
 from query_service.projector.leases import Leases
+from query_service.projector.reading_ahead import ReadingAhead
 from query_service.projector.source import Cursor, Source
 from query_service.projector.status import Status
+from shared_kernel.background import together
 from shared_kernel.errors import ServiceUnavailable, TwinlogError
 from shared_kernel.messaging.backoff import pause
 from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY, field_of, told, value_of
@@ -58,7 +60,7 @@ class Shift:
         self._status = tools.status
         self._engine = engine
         self._leases = leases
-        self._source = Source(tools.redis, tools.feed)
+        self._ahead = ReadingAhead(Source(tools.redis, tools.feed))
         self._cursors: dict[int, Cursor] = {}
         self._halted: dict[int, tuple[str, float]] = {}
         self._look_around_at = 0.0
@@ -70,7 +72,7 @@ class Shift:
             await self._look_around()
             self._look_around_at = time.monotonic() + LOOK_AROUND_EVERY
         cursors = self._awake()
-        reading = await self._source.read(cursors, PATIENCE)
+        reading = await self._ahead.read(cursors, PATIENCE)
         self._status.report("redis", "")
         self._status.marked(reading.mark)
         self._status.report("feed", reading.feed_trouble)
@@ -80,7 +82,8 @@ class Shift:
             await self._follow_log()
         self._resume({cursor.partition for cursor in cursors} - reading.halted.keys() - reading.partitions)
         if reading.slices:
-            await self._apply(reading.slices)
+            self._ahead.start(cursors, reading)
+            await together([self._apply(share) for share in shares(reading.slices)])
         self._say_halted()
         if not reading.slices and (reading.feed_trouble or not cursors):
             await pause(self._tools.stop, PATIENCE)
@@ -97,7 +100,8 @@ class Shift:
                 self._halt(partition, error.detail)
         else:
             if epoch > min(cursor.epoch for cursor in self._cursors.values()):
-                self._source = Source(self._tools.redis, self._tools.feed)
+                await self._ahead.forget()
+                self._ahead = ReadingAhead(Source(self._tools.redis, self._tools.feed))
                 self._halted.clear()
                 await self._reload(list(self._cursors))
 
@@ -106,6 +110,7 @@ class Shift:
 
     async def end(self) -> None:
         """Nothing of ours goes on afterwards."""
+        await self._ahead.forget()
         if self._catching_up:
             self._catching_up.cancel()
             await asyncio.gather(self._catching_up, return_exceptions=True)

@@ -35,7 +35,7 @@ class Metadata(BaseModel):
     @classmethod
     def decode(cls, data: bytes) -> "Metadata":
         """Raises pydantic.ValidationError for anything that `encode` could not have made."""
-        return cls.model_validate(orjson.loads(data))
+        return cls.model_validate_json(data)
 
 
 @dataclass(frozen=True, slots=True)

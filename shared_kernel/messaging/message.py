@@ -13,6 +13,7 @@ from shared_kernel.events.envelope import StoredRow
 
 SOURCE = b"/twinlog/command"
 CONTENT_TYPES = {0: b"application/octet-stream", 1: b"application/json"}
+_FORMATS = {content_type: number for number, content_type in CONTENT_TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,6 @@ def encode(message: Message) -> dict[bytes, bytes]:
 
 def decode(fields: Mapping[bytes, bytes]) -> Message:
     """The reverse of `encode`. Raises KeyError or ValueError for anything else."""
-    formats = {content_type: number for number, content_type in CONTENT_TYPES.items()}
     return Message(
         epoch=int(fields[b"ce_epoch"]),
         previous=int(fields[b"ce_previous"]),
@@ -95,7 +95,7 @@ def decode(fields: Mapping[bytes, bytes]) -> Message:
             stream=fields[b"ce_subject"].decode(),
             version=int(fields[b"ce_version"]),
             topic=fields[b"ce_type"].decode(),
-            payload_format=formats[fields[b"ce_datacontenttype"]],
+            payload_format=_FORMATS[fields[b"ce_datacontenttype"]],
             payload=fields[b"data"],
             metadata=fields[b"metadata"],
             event_id=UUID(fields[b"ce_id"].decode()),

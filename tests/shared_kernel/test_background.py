@@ -44,3 +44,22 @@ async def test_a_task_that_fails_has_ended_too() -> None:
     await asyncio.sleep(0.01)
     await background.end(task)
     assert isinstance(task.exception(), ValueError)
+
+
+async def answer(number: int, ended: list[int]) -> int:
+    try:
+        await asyncio.sleep(0.01)
+    finally:
+        ended.append(number)
+    return number
+
+
+async def test_several_things_at_once_answer_in_their_order() -> None:
+    assert await background.together([answer(number, []) for number in range(3)]) == [0, 1, 2]
+
+
+async def test_first_error_is_raised_as_it_is_once_all_have_ended() -> None:
+    ended: list[int] = []
+    with pytest.raises(ValueError):  # noqa: PT011 - the test's own, and it says nothing
+        await background.together([answer(1, ended), broken()])
+    assert ended == [1]

@@ -1,0 +1,43 @@
+"""Reading what comes next while a large batch is being written: a projector that is behind never waits for Redis."""
+
+import asyncio
+from collections.abc import Sequence
+
+from query_service.projector.source import Cursor, Reading, Source
+
+WORTH_WHILE = 1_000
+"""Events in a reading from which on there is likely to be more; a projector that is level has nothing to read ahead."""
+
+
+class ReadingAhead:
+    """A source that may have been asked already, in the hope that what was read before is written by now.
+
+    Nothing is taken on trust: what was read ahead counts only if every cursor stands where the hope has put it.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._hoped: list[Cursor] = []
+        self._task: asyncio.Task[Reading] | None = None
+
+    async def read(self, cursors: Sequence[Cursor], patience: float) -> Reading:
+        """The next events after each cursor, as `Source.read`. Raises redis.RedisError."""
+        if self._task is not None and self._hoped == list(cursors):
+            task, self._task = self._task, None
+            return await task
+        await self.forget()
+        return await self._source.read(cursors, patience)
+
+    def start(self, cursors: Sequence[Cursor], reading: Reading) -> None:
+        """Begin to read what follows a reading, if that was large."""
+        if sum(len(events.rows) for events in reading.slices) < WORTH_WHILE:
+            return
+        ends = {events.partition: Cursor(events.partition, events.epoch, events.upto) for events in reading.slices}
+        self._hoped = [ends.get(cursor.partition, cursor) for cursor in cursors]
+        self._task = asyncio.create_task(self._source.read(self._hoped, 0))
+
+    async def forget(self) -> None:
+        """Let go of what was read ahead; its errors are of no interest."""
+        task, self._task = self._task, None
+        if task is not None:
+            await asyncio.gather(task, return_exceptions=True)
