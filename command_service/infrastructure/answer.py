@@ -1,7 +1,7 @@
 """What a command came to, and how its caller hears of it."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -50,7 +50,7 @@ class Outcome:
     location: str | None = None
 
     def encode(self) -> bytes:
-        return orjson.dumps(asdict(self))
+        return orjson.dumps(self)
 
     @classmethod
     def decode(cls, data: bytes) -> "Outcome":
@@ -84,7 +84,9 @@ class Answer:
         return Response(orjson.dumps(self.body), self.status, self.headers, "application/json")
 
 
-def answer(outcome: Outcome, position: int, token: str, *, replayed: bool = False) -> Answer:
+def answer(
+    outcome: Outcome, position: int, token: str, *, replayed: bool = False, events: tuple[Event, ...] = ()
+) -> Answer:
     """`position` is where the log holds the outcome's version; `token` lets a reader wait for it."""
     body = {"id": outcome.id, "version": outcome.version, "position": position}
     headers = {"ETag": etag(outcome.version), "Consistency-Token": token}
@@ -94,7 +96,7 @@ def answer(outcome: Outcome, position: int, token: str, *, replayed: bool = Fals
         headers["Location"] = outcome.location
     if replayed:
         headers[REPLAYED] = "true"
-    return Answer(outcome.status, body, headers)
+    return Answer(outcome.status, body, headers, events)
 
 
 _HEADERS = ("ETag", "Consistency-Token", REPLAYED)

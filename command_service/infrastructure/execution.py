@@ -1,7 +1,7 @@
 """The one path of a command: idempotency, load, object-level authorisation, decide, encode, append, answer."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic
 
@@ -135,7 +135,7 @@ class Execution:
         decision = Decision(work, call, found, work.decide(found.state, now), now)
         position = await self._settle(decision)
         token = await self.receipts.token(position, call.tenant, work.stream)
-        return replace(answer(decision.outcome, position, token), events=decision.events)
+        return answer(decision.outcome, position, token, events=decision.events)
 
     async def _find(self, work: Work[S], call: Call) -> Loaded[S]:
         if work.presence is Presence.NEW:

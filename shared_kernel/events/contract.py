@@ -1,6 +1,7 @@
 """The base of every event contract and the marker for personal fields."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Union, get_args, get_origin
 
@@ -39,23 +40,27 @@ class Event(BaseModel):
     @classmethod
     def personal_fields(cls) -> tuple[str, ...]:
         """Names of the fields annotated `Personal` or `Credential`, in declaration order."""
-        return cls._marked(PersonalMarker(), PersonalMarker(credential=True))
+        return _marked(cls, _PERSONAL)
 
     @classmethod
     def credential_fields(cls) -> tuple[str, ...]:
         """Names of the fields annotated `Credential`."""
-        return cls._marked(PersonalMarker(credential=True))
-
-    @classmethod
-    def _marked(cls, *markers: PersonalMarker) -> tuple[str, ...]:
-        return tuple(
-            name for name, field in cls.model_fields.items() if any(mark in markers for mark in _marks_of(field))
-        )
+        return _marked(cls, _CREDENTIAL)
 
     @property
     def subject(self) -> str | None:
         """The id of the person the personal fields are about, or None for an event without any."""
         return None if self.SUBJECT is None else str(getattr(self, self.SUBJECT))
+
+
+_PERSONAL = frozenset({PersonalMarker(), PersonalMarker(credential=True)})
+_CREDENTIAL = frozenset({PersonalMarker(credential=True)})
+
+
+@lru_cache(maxsize=1_024)  # asked of every event that is written, and a class never changes
+def _marked(event: type[Event], markers: frozenset[PersonalMarker]) -> tuple[str, ...]:
+    fields = event.model_fields.items()
+    return tuple(name for name, field in fields if any(mark in markers for mark in _marks_of(field)))
 
 
 def _marks_of(field: FieldInfo) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 
 from shared_kernel.feature import Feature
@@ -25,6 +26,9 @@ from shared_kernel.web.routes import refuse_undeclared_routes
 from shared_kernel.web.translation import Catalogue, Translations
 
 MAX_BODY_BYTES = 1_048_576
+
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own would keep what requests held; what we tell operators stands in `shared_kernel.observability`."""
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -111,6 +115,7 @@ def _bare(title: str, services: Any, lifespan: Lifespan | None, description: str
         description=description,
         openapi_url=None,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
         generate_unique_id_function=_operation_id,
         lifespan=lifespan,
     )

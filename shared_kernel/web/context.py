@@ -1,6 +1,5 @@
 """Which request is being worked on: its ids, kept in a context variable from the first byte to the last."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,13 +37,14 @@ def new_context(correlation_id: str | None = None, traceparent: str | None = Non
 
     `correlation_id` must have passed `is_correlation_id`.
     """
-    request_id = str(uuid_utils.uuid7())
-    trace_id, flags = _continued(traceparent) or (request_id.replace("-", ""), "00")
+    made = uuid_utils.uuid7()
+    request_id, digits = str(made), made.hex
+    trace_id, flags = _continued(traceparent) or (digits, "00")
     return RequestContext(
         request_id=request_id,
         correlation_id=correlation_id or request_id,
         trace_id=trace_id,
-        traceparent=f"00-{trace_id}-{os.urandom(8).hex()}-{flags}",
+        traceparent=f"00-{trace_id}-{digits[16:]}-{flags}",  # the latter half is random, and never all zeros
     )
 
 

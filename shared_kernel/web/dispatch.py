@@ -20,8 +20,7 @@ class StraightToRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         manners: Manners | None = scope.get(MANNERS_KEY)
-        # With telemetry on, FastAPI's own router has to tell it the route.
-        if manners is None or manners.route is None or "fastapi.telemetry" in scope:
+        if manners is None or manners.route is None:
             return await self._router(scope, receive, send)
         if manners.plan is not None:
             return await manners.plan(scope, receive, send)

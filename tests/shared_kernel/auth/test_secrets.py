@@ -5,7 +5,7 @@ import hmac
 
 import pytest
 
-from shared_kernel.auth.secrets import WeakSecret, derive, require_strong
+from shared_kernel.auth.secrets import Mac, WeakSecret, derive, require_strong
 
 SECRET = bytes(range(7, 39))
 
@@ -76,3 +76,9 @@ def test_refusal_never_repeats_the_secret() -> None:
     with pytest.raises(WeakSecret) as refused:
         require_strong("TWINLOG_KEK", "hunter2-hunter2-")
     assert "hunter2" not in str(refused.value)
+
+
+def test_mac_that_is_set_up_once_is_the_hmac_of_the_standard_library() -> None:
+    mac = Mac(b"k" * 32)
+    for message in (b"", b"one", b"two" * 100, b"one"):
+        assert mac.of(message) == hmac.digest(b"k" * 32, message, hashlib.sha256)
