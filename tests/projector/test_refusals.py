@@ -2,9 +2,12 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 from query_service.projector.checkpoints import Unit
+from query_service.projector.shift import Tools
 from shared_kernel.messaging.mark import MARK_KEY, Mark
+from shared_kernel.messaging.message import encode
 from shared_kernel.messaging.partition import stream_key
 from tests.support.read_side import ReadSide, eventually, has_no_reason, has_reason, write
 
@@ -127,3 +130,30 @@ async def test_reason_of_a_halt_is_forgotten_though_the_sessions_broke_meanwhile
         await side.pool.check()
         await side.mark()
         await eventually(lambda: has_no_reason(tools, "partitions"), "all is well again")
+
+
+async def test_genuine_event_on_another_partitions_stream_stops_that_partition_alone(side: ReadSide) -> None:
+    write(side, 30)
+    await side.publish()
+    moved = side.history.messages()[-1]
+    other = (side.history.partition(moved.row) + 1) % side.history.partitions
+    forged = replace(moved, previous=side.history.last()[other])
+    fields: dict[Any, Any] = dict(encode(forged))
+    await side.redis.xadd(stream_key(other), fields, id=moved.entry_id)
+    async with side.projector() as tools:
+        await eventually(
+            lambda: halted_for(tools, f"does not belong to partition {other}"), "the moved entry is reported"
+        )
+        assert f"Partition {other} stands still" in (await tools.status.readiness())["partitions"]
+        last = side.history.last()
+        await eventually(lambda: all_but(side, other, last), "all others are level")
+
+
+async def all_but(side: ReadSide, partition: int, expected: list[int]) -> bool:
+    """The partition itself may have gone as far as what comes before the entry."""
+    found = await side.positions()
+    return found[:partition] + found[partition + 1 :] == expected[:partition] + expected[partition + 1 :]
+
+
+async def halted_for(tools: Tools, words: str) -> bool:
+    return words in (await tools.status.readiness())["partitions"]
