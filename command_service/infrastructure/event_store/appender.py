@@ -1,18 +1,19 @@
-"""Group commit for one event loop: appends that arrive while a batch is in flight go into the next one."""
+"""Group commit for one event loop: appends that arrive while batches are in flight go into the next one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import sql
 
 from command_service.infrastructure.event_store import batch
-from command_service.infrastructure.event_store.connections import is_alive
 from command_service.infrastructure.event_store.failure import Failure, failure, named
+from command_service.infrastructure.event_store.flight import Flight, Outcome, open_flight
+from command_service.infrastructure.event_store.pipe import Rows
 from command_service.infrastructure.event_store.port import Appended, StoreUnavailable
-from command_service.infrastructure.event_store.waiting import Waiting
+from command_service.infrastructure.event_store.waiting import MAX_ITEMS, Waiting
 from shared_kernel.errors import TwinlogError
 from shared_kernel.observability import get_logger
 
@@ -22,6 +23,12 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 CALL_TIMEOUT = 15.0
 """Seconds: a little more than the server's own patience with a statement."""
+
+WORTH_A_FLIGHT = 8
+"""So many appends are worth a second batch beside the one in flight: the server works on one while we read the other's
+answer. Fewer are faster in one batch, which the disk is waited for once."""
+
+_TROUBLE = (psycopg.Error, OSError, TimeoutError, batch.Unencodable)
 
 
 @dataclass(slots=True, eq=False)
@@ -42,26 +49,20 @@ class Ticket:
 
 
 class Appender:
-    """Writes one batch at a time over one connection, and opens a new one when it is lost.
+    """Writes batches over one connection, at most two at a time, and opens a new one when it is lost.
 
     The bytes of a lost batch are sent again: event ids tell the log what it has already.
     """
 
-    def __init__(
-        self,
-        connect: Callable[[], Awaitable[AsyncConnection[Any]]],
-        call: sql.Composed,
-        *,
-        capacity: int,
-        patience: float,
-    ) -> None:
-        self._connect = connect
-        self._call = call
+    def __init__(self, url: str, call: sql.Composed, *, capacity: int, patience: float) -> None:
+        self._connect = partial(open_flight, url, call, CALL_TIMEOUT)
         self._patience = patience
         self._waiting: Waiting[Ticket] = Waiting(capacity, lambda ticket: ticket.future.done())
-        self._arrived = asyncio.Event()
-        self._connection: AsyncConnection[Any] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._flight: Flight | None = None
+        self._troubled: deque[tuple[list[Ticket], Exception | None]] = deque()
+        self._mender: asyncio.Task[None] | None = None
+        self._accepts = self._called = False
+        self._drained = asyncio.Event()
         self.clock_behind = 0
 
     def __len__(self) -> int:
@@ -69,85 +70,131 @@ class Appender:
         return len(self._waiting)
 
     def start(self) -> None:
-        self._task = asyncio.create_task(self._run(), name="event-store-appender")
+        self._accepts = True
 
     async def stop(self) -> None:
         """Write what waits, then close the connection; whoever comes later hears StoreUnavailable."""
-        task, self._task = self._task, None
-        if task is not None:
-            self._arrived.set()
-            await task
-        if self._connection is not None:
-            await self._connection.close()
+        self._accepts = False
+        self._call()
+        await self._drained.wait()
+        if self._flight is not None:
+            self._flight.close()
 
     async def append(self, item: batch.Item) -> Appended:
         """Raises what became of the item, StoreBusy or StoreUnavailable."""
-        if self._task is None or self._task.done():
+        if not self._accepts:
             raise StoreUnavailable
         loop = asyncio.get_running_loop()
         ticket = Ticket(item, loop.create_future(), loop.time() + self._patience)
         self._waiting.add(ticket)
-        self._arrived.set()
+        if not self._called:
+            self._call()
         return await ticket.future
 
-    async def _run(self) -> None:
-        try:
-            while self._task is not None or len(self._waiting):
-                await self._arrived.wait()
-                tickets = self._waiting.take()
-                if not tickets:
-                    self._arrived.clear()
-                    continue
-                await self._settle(tickets)
-                await asyncio.sleep(0)  # those who were answered may have more to say: let them join
-        finally:
-            for ticket in self._waiting.take_all():
-                ticket.settle(StoreUnavailable())
+    def _call(self) -> None:
+        """Look at who waits, once everybody who is about to append in this turn of the loop has done so."""
+        self._called = True
+        asyncio.get_running_loop().call_soon(self._depart)
 
-    async def _settle(self, tickets: list[Ticket]) -> None:
+    def _depart(self) -> None:
+        self._called = False
+        while self._has_room() and (tickets := self._waiting.take(self._share())):
+            self._send(tickets)
+        if not (self._accepts or self._flying or self._mender or len(self._waiting)):
+            self._drained.set()
+
+    @property
+    def _flying(self) -> int:
+        return 0 if self._flight is None else self._flight.flying
+
+    def _has_room(self) -> bool:
+        if self._mender is not None:
+            return False
+        return self._flying == 0 or (self._flying == 1 and len(self._waiting) >= WORTH_A_FLIGHT)
+
+    def _share(self) -> int:
+        """Half of those who wait when they are worth two batches, everybody when they are not."""
+        waiting = len(self._waiting)
+        return (waiting + 1) // 2 if self._flying == 0 and waiting >= 2 * WORTH_A_FLIGHT else MAX_ITEMS
+
+    def _send(self, tickets: list[Ticket]) -> None:
+        """The way of nearly every batch; whatever is out of the ordinary is the mender's."""
+        try:
+            tickets = _in_time(tickets)
+            if self._flight is None or not self._flight.alive:
+                self._mend(tickets, None)
+            elif tickets:
+                self._flight.send(batch.encode([ticket.item for ticket in tickets]), partial(self._landed, tickets))
+        except Exception as error:  # noqa: BLE001 (also a fault of this program: the mender says it to all callers)
+            self._mend(tickets, error)
+
+    def _landed(self, tickets: list[Ticket], outcome: Outcome) -> None:
+        if isinstance(outcome, Exception):
+            self._mend(tickets, outcome)
+        else:
+            try:
+                self._answer(tickets, outcome)
+            except Exception as error:  # noqa: BLE001 (as above)
+                self._mend(tickets, error)
+        self._depart()
+
+    def _answer(self, tickets: list[Ticket], rows: Rows) -> None:
+        answer = batch.decode([ticket.item for ticket in tickets], rows)
+        self.clock_behind = answer.clock_behind
+        for ticket, outcome in zip(tickets, answer.outcomes, strict=True):
+            ticket.settle(outcome)
+
+    def _mend(self, tickets: list[Ticket], error: Exception | None) -> None:
+        self._troubled.append((tickets, error))
+        if self._mender is None:
+            self._mender = asyncio.create_task(self._mend_all(), name="event-store-mender")
+
+    async def _mend_all(self) -> None:
+        while self._troubled:
+            await self._settle(*self._troubled.popleft())
+        self._mender = None
+        self._depart()
+
+    async def _settle(self, tickets: list[Ticket], error: Exception | None) -> None:
         """Whatever goes wrong with a batch, nobody waits for ever and the next batch has its chance."""
         try:
-            await self._write(tickets)
+            if error is not None and not isinstance(error, _TROUBLE):
+                raise error  # noqa: TRY301 (said and answered as any fault below)
+            await self._write(tickets, error)
         except Exception:  # noqa: BLE001 (a fault of this program; the connection may be in the middle of anything)
             _log.exception("batch-failed", appends=len(tickets))
-            if self._connection is not None:
-                await self._connection.close()
+            if self._flight is not None:
+                self._flight.close()
         finally:
             for ticket in tickets:
                 ticket.settle(StoreUnavailable())
 
-    async def _write(self, tickets: list[Ticket]) -> None:
+    async def _write(self, tickets: list[Ticket], error: Exception | None = None) -> None:
+        """Until the batch is in the log, is blamed, or is not worth trying any more; `error` is what it met before."""
         pause = FIRST_PAUSE
-        while tickets := self._in_time(tickets):
-            try:
-                answer = await self._send([ticket.item for ticket in tickets])
-            except (psycopg.Error, OSError, TimeoutError, batch.Unencodable) as error:
-                verdict = failure(error, connected=is_alive(self._connection))
+        while True:
+            if error is not None:
+                verdict = failure(error, connected=self._flight is not None and self._flight.alive)
                 if verdict in (Failure.POISONED, Failure.BROKEN):
                     await self._blame(tickets, verdict, error)
                     return
                 _log.warning("batch-retried", failure=verdict.value, error=type(error).__name__, appends=len(tickets))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
-            else:
-                self.clock_behind = answer.clock_behind
-                for ticket, outcome in zip(tickets, answer.outcomes, strict=True):
-                    ticket.settle(outcome)
+            tickets = _in_time(tickets)
+            error = await self._try(tickets) if tickets else None
+            if error is None:
                 return
 
-    async def _send(self, items: Sequence[batch.Item]) -> batch.Answer:
-        parameters = batch.encode(items)
-        if not is_alive(self._connection):
-            self._connection = await self._connect()
-        connection = self._connection
-        assert connection is not None  # noqa: S101 (for the type checker: just opened)
+    async def _try(self, tickets: list[Ticket]) -> Exception | None:
         try:
-            async with asyncio.timeout(CALL_TIMEOUT), connection.cursor(binary=True) as cursor:
-                await cursor.execute(self._call, parameters, prepare=True)
-                return batch.decode(items, await cursor.fetchall())
-        except (OSError, TimeoutError):
-            await connection.close()
-            raise
+            parameters = batch.encode([ticket.item for ticket in tickets])
+            if self._flight is None or not self._flight.alive:
+                self._flight = await self._connect()
+            self._answer(tickets, await self._flight.call(parameters))
+        except _TROUBLE as error:
+            return error
+        return None
 
     async def _blame(self, tickets: list[Ticket], verdict: Failure, error: Exception) -> None:
         """One of them cannot be stored: halve the batch until it stands alone. If none can, none needs to be tried."""
@@ -160,10 +207,10 @@ class Appender:
         await self._write(tickets[:middle])
         await self._write(tickets[middle:])
 
-    @staticmethod
-    def _in_time(tickets: list[Ticket]) -> list[Ticket]:
-        now = asyncio.get_running_loop().time()
-        for ticket in tickets:
-            if ticket.deadline <= now:
-                ticket.settle(StoreUnavailable())
-        return [ticket for ticket in tickets if ticket.deadline > now]
+
+def _in_time(tickets: list[Ticket]) -> list[Ticket]:
+    now = asyncio.get_running_loop().time()
+    for ticket in tickets:
+        if ticket.deadline <= now:
+            ticket.settle(StoreUnavailable())
+    return [ticket for ticket in tickets if ticket.deadline > now]

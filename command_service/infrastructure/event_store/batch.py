@@ -114,7 +114,7 @@ class Answer(NamedTuple):
 
 def call(schema: str) -> sql.Composed:
     """The statement that appends a batch."""
-    placeholders = sql.SQL(", ").join(sql.Placeholder() * PARAMETERS)
+    placeholders = sql.SQL(", ").join(sql.SQL("$") + sql.Literal(number) for number in range(1, PARAMETERS + 1))
     return sql.SQL(_CALL).format(sql.Identifier(schema), sql.Identifier("append_events_v1"), placeholders)
 
 

@@ -6,15 +6,13 @@ The same batches, statement and judgement of failures as the appender of the eve
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from itertools import pairwise
 
 import psycopg
-from psycopg import Connection, sql
-from psycopg.rows import tuple_row
 
 from command_service.infrastructure.event_store import batch
 from command_service.infrastructure.event_store.failure import Failure, failure, named
+from command_service.infrastructure.event_store.line import Line
 from command_service.infrastructure.event_store.port import Appended, StoreUnavailable
 from command_service.infrastructure.event_store.waiting import Waiting
 from shared_kernel.errors import TwinlogError
@@ -23,9 +21,7 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 
 GATHER = 0.0003
-"""Seconds that a leader waits for those whom the last batch has just released, when there were any."""
-
-Connect = Callable[[], AbstractContextManager[Connection[object]]]
+"""Seconds at most that a leader waits for those whom the last batch has just released, when there were any."""
 
 
 class Ticket:
@@ -50,7 +46,7 @@ class Ticket:
         while True:
             try:
                 self._turn.acquire()
-            except BaseException as error:  # noqa: BLE001 (raised by the caller, a little later)
+            except BaseException as error:  # noqa: BLE001 (an interrupt; `append` raises it when its outcome is known)
                 interrupted = error
             else:
                 return interrupted
@@ -60,16 +56,25 @@ class Ticket:
 
 
 class BlockingAppender:
-    """Shared by all threads of a process. `connect` lends a connection from a pool for one batch."""
+    """Shared by all threads of a process; `connect` opens the one connection that its batches go over."""
 
-    def __init__(self, connect: Connect, call: sql.Composed, *, capacity: int, patience: float) -> None:
+    def __init__(self, connect: Callable[[], Line], *, capacity: int, patience: float) -> None:
         self._connect = connect
-        self._call = call
         self._patience = patience
         self._guard = threading.Lock()
         self._waiting: Waiting[Ticket] = Waiting(capacity, lambda ticket: ticket.outcome is not None)
+        self._line: Line | None = None
         self._led = False
         self._crowd = 1
+        self._complete = threading.Event()
+        self._closed = threading.Event()
+
+    def close(self) -> None:
+        """What is being tried again is given up, and the connection closed once the batch on it is answered."""
+        self._closed.set()
+        with self._guard:
+            if not self._led and self._line is not None:
+                self._line.close()
 
     def append(self, item: batch.Item) -> Appended:
         """Raises what became of the item, StoreBusy or StoreUnavailable."""
@@ -77,6 +82,8 @@ class BlockingAppender:
         with self._guard:
             self._waiting.add(ticket)
             leads, self._led = not self._led, True
+            if len(self._waiting) >= self._crowd:
+                self._complete.set()
         interrupted = None if leads else ticket.wait()
         if ticket.following is not None:
             ticket.following.wake()
@@ -92,10 +99,10 @@ class BlockingAppender:
         """Write one batch (it holds the leader's own append, which has waited longest) and hand the lead on."""
         tickets: list[Ticket] = []
         try:
-            if self._crowd > 1:
-                time.sleep(GATHER)
+            self._complete.wait(GATHER)
             with self._guard:
                 tickets = self._waiting.take()
+                self._complete.clear()
             self._write(tickets)
         finally:
             self._hand_on(tickets)
@@ -107,6 +114,8 @@ class BlockingAppender:
             following = self._waiting.first()
             self._led = following is not None
             self._crowd = len(tickets)
+            if following is None and self._closed.is_set() and self._line is not None:
+                self._line.close()
         if following is not None:
             following.wake()
         for ticket, after in pairwise(tickets[1:]):
@@ -117,28 +126,26 @@ class BlockingAppender:
     def _write(self, tickets: list[Ticket]) -> None:
         pause = FIRST_PAUSE
         while tickets := _in_time(tickets):
-            connected = False
             try:
-                with self._connect() as connection:
-                    connected = True
-                    outcomes = self._send(connection, [ticket.item for ticket in tickets])
+                outcomes = self._send([ticket.item for ticket in tickets])
             except (psycopg.Error, OSError, batch.Unencodable) as error:
-                verdict = failure(error, connected=connected and not connection.closed and not connection.broken)
+                verdict = failure(error, connected=self._line is not None and self._line.alive)
                 if verdict in (Failure.POISONED, Failure.BROKEN):
                     self._blame(tickets, verdict, error)
                     return
-                time.sleep(pause)
+                if self._closed.wait(pause):
+                    return
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
                 for ticket, outcome in zip(tickets, outcomes, strict=True):
                     ticket.outcome = outcome
                 return
 
-    def _send(self, connection: Connection[object], items: Sequence[batch.Item]) -> Sequence[Appended | TwinlogError]:
+    def _send(self, items: Sequence[batch.Item]) -> Sequence[Appended | TwinlogError]:
         parameters = batch.encode(items)
-        with connection.cursor(binary=True, row_factory=tuple_row) as cursor:
-            cursor.execute(self._call, parameters, prepare=True)
-            return batch.decode(items, cursor.fetchall()).outcomes
+        if self._line is None or not self._line.alive:
+            self._line = self._connect()
+        return batch.decode(items, self._line.call(parameters)).outcomes
 
     def _blame(self, tickets: list[Ticket], verdict: Failure, error: Exception) -> None:
         """One of them cannot be stored: halve the batch until it stands alone. If none can, none needs to be tried."""

@@ -47,7 +47,11 @@ def failure(error: Exception, *, connected: bool) -> Failure:
     """Judge an error of the append call; `connected` tells whether the connection has survived it."""
     if isinstance(error, Unencodable):
         return Failure.POISONED
+    if isinstance(error, psycopg.ProgrammingError):  # a verdict on the statement, whatever came after it
+        return Failure.BROKEN
     if not connected or not isinstance(error, psycopg.Error):
+        return Failure.LOST
+    if isinstance(error, psycopg.OperationalError) and not error.sqlstate:  # the driver's word, on a connection before
         return Failure.LOST
     return _judged(error.sqlstate or "")
 

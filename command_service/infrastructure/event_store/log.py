@@ -1,8 +1,8 @@
 """The log as the `eventsourcing` library's recorders use it: default tenant, any topic, any bytes, from threads."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NoReturn
+from collections.abc import Sequence
+from functools import partial
+from typing import NoReturn
 from uuid import UUID
 
 import uuid_utils
@@ -14,13 +14,14 @@ from eventsourcing.persistence import (
     StoredEvent,
     Tracking,
 )
-from eventsourcing.postgres import ConnectionPool, PostgresDatastore
+from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 
 from command_service.infrastructure import schema as log_schema
-from command_service.infrastructure.event_store import arrays, batch
+from command_service.infrastructure.event_store import batch
 from command_service.infrastructure.event_store.blocking import BlockingAppender
+from command_service.infrastructure.event_store.line import Line, open_line
 from command_service.infrastructure.event_store.port import (
     AppendConflict,
     EventIdTaken,
@@ -35,7 +36,7 @@ DEFAULT_TENANT = "default"
 NO_METADATA = b"{}"
 CAPACITY = 10_000
 PATIENCE = 30.0
-CONNECT_TIMEOUT = 5.0
+CONNECT_TIMEOUT = 5
 
 # The pool also serves the application's own views, so its statements get more time than a batch needs.
 _OPTIONS = r"-c lock_timeout=5s -c statement_timeout=60s -c default_transaction_isolation=read\ committed"
@@ -62,21 +63,10 @@ class Log:
         self.schema = datastore.schema
         assert isinstance(datastore.pool.kwargs, dict)  # noqa: S101 (for the type checker: the library gave a dict)
         datastore.pool.kwargs.update(_CONNECT, options=_OPTIONS)
-        self._writer = ConnectionPool(
-            connection_class=Connection[Any],
-            kwargs={**datastore.pool.kwargs, "autocommit": True},
-            min_size=1,
-            max_size=1,
-            open=False,
-            configure=arrays.register,
-            timeout=CONNECT_TIMEOUT,
-            num_workers=1,
-            get_password_func=datastore.pool.get_password_func,
-        )
-        self._appender = BlockingAppender(self._lend, batch.call(self.schema), capacity=CAPACITY, patience=PATIENCE)
+        self._appender = BlockingAppender(self._open_line, capacity=CAPACITY, patience=PATIENCE)
 
     def close(self) -> None:
-        self._writer.close()
+        self._appender.close()
 
     def ensure(self, *, create: bool) -> None:
         """Bring the schema to head, or (`create=False`) only look. Raises SchemaMismatch and the library's errors."""
@@ -141,12 +131,13 @@ class Log:
                 return stream
         return stream
 
-    @contextmanager
-    def _lend(self) -> Iterator[Connection[Any]]:
-        """The connection for a batch, with psycopg's own errors: the appender must tell a lost one from a refusal."""
-        self._writer.open()
-        with self._writer.connection() as connection:
-            yield connection
+    def _open_line(self) -> Line:
+        """A connection for batches: where the pool connects to, with psycopg's own errors, which tell what was lost."""
+        pool = self.datastore.pool
+        assert isinstance(pool.kwargs, dict)  # noqa: S101 (for the type checker, as above)
+        password = {} if pool.get_password_func is None else {"password": pool.get_password_func()}
+        known = {**pool.kwargs, **password, "autocommit": True, "connect_timeout": CONNECT_TIMEOUT}
+        return open_line(partial(Connection.connect, **known), batch.call(self.schema))
 
 
 def track_of(owner: str, tracking: Tracking | None) -> batch.Track | None:

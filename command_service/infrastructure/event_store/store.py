@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator, Collection, Sequence
-from functools import partial
 from typing import Any, Self
 
 import psycopg
@@ -12,7 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 from command_service.infrastructure import schema as log_schema
 from command_service.infrastructure.event_store import batch
 from command_service.infrastructure.event_store.appender import Appender
-from command_service.infrastructure.event_store.connections import open_connection, reading_pool
+from command_service.infrastructure.event_store.connections import reading_pool
 from command_service.infrastructure.event_store.feeding import FeedLines
 from command_service.infrastructure.event_store.port import (
     Append,
@@ -62,9 +61,7 @@ class PostgresEventStore:
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = reading_pool(url, readers, patience)
         self._reads = Reads(self._pool, schema)
         self._lines = FeedLines(self._pool, schema, patience)
-        self._appender = Appender(
-            partial(open_connection, url), batch.call(schema), capacity=capacity, patience=patience
-        )
+        self._appender = Appender(url, batch.call(schema), capacity=capacity, patience=patience)
 
     async def open(self, wait: float = 10.0) -> None:
         """Raises StoreUnavailable when the database is not reached in `wait` seconds, SchemaMismatch if it is old."""

@@ -26,7 +26,8 @@ T = TypeVar("T", bound=Ticket)
 class _Gathering(Generic[T]):
     """A batch in the making, and who is passed over because he could collide with somebody before him."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_most: int) -> None:
+        self._at_most = at_most
         self.batch: list[T] = []
         self.passed_over: list[T] = []
         self._alone: set[Key] = set()
@@ -35,7 +36,7 @@ class _Gathering(Generic[T]):
 
     def full(self) -> bool:
         """Whether the batch is large enough, or the search for more has gone on long enough."""
-        enough = len(self.batch) >= MAX_ITEMS or self._rows >= MAX_ROWS or self._size >= MAX_BYTES
+        enough = len(self.batch) >= self._at_most or self._rows >= MAX_ROWS or self._size >= MAX_BYTES
         return enough or len(self.passed_over) >= MAX_PASSED_OVER
 
     def offer(self, ticket: T) -> None:
@@ -75,9 +76,9 @@ class Waiting(Generic[T]):
         """Who has waited longest."""
         return self._queue[0] if self._queue else None
 
-    def take(self) -> list[T]:
+    def take(self, at_most: int = MAX_ITEMS) -> list[T]:
         """The next batch. Whoever could collide with somebody before him stays, and keeps his place."""
-        gathering = _Gathering[T]()
+        gathering = _Gathering[T](at_most)
         while self._queue and not gathering.full():
             ticket = self._queue.popleft()
             if not self._abandoned(ticket):

@@ -28,7 +28,8 @@ from tests.support.cluster import Database
 async def send(connection: psycopg.AsyncConnection[Any], appends: Sequence[Append]) -> batch.Answer:
     """One call of the append function with exactly these appends."""
     items = [item_of(wish) for wish in appends]
-    cursor = await connection.execute(batch.call("public"), batch.encode(items), prepare=True, binary=True)
+    cursor = psycopg.AsyncRawCursor(connection)
+    await cursor.execute(batch.call("public"), batch.encode(items), prepare=True, binary=True)
     return batch.decode(items, await cursor.fetchall())
 
 

@@ -135,10 +135,14 @@ class TestFailure:
             (psycopg.errors.UndefinedFunction(), Failure.BROKEN),
             (psycopg.errors.InsufficientPrivilege(), Failure.BROKEN),
             (batch.Unencodable(), Failure.POISONED),
+            (psycopg.OperationalError("the connection before this one was lost"), Failure.LOST),
         ],
     )
     def test_error_on_a_living_connection(self, error: Exception, verdict: Failure) -> None:
         assert failure(error, connected=True) is verdict
+
+    def test_verdict_on_the_statement_outlives_its_connection(self) -> None:
+        assert failure(psycopg.errors.UndefinedFunction(), connected=False) is Failure.BROKEN
 
     @pytest.mark.parametrize("error", [psycopg.OperationalError(), psycopg.errors.UniqueViolation(), OSError()])
     def test_without_a_connection_nobody_knows(self, error: Exception) -> None:
