@@ -36,6 +36,9 @@ PATIENCE = 0.25
 """Seconds to wait for events before looking around."""
 
 LOOK_AROUND_EVERY = 1.0
+COMPARE_EVERY = 10.0
+"""Seconds between two comparisons of our copy with the log; also while everything seems well."""
+
 TRY_AGAIN_AFTER = 2.0
 """Seconds until a partition that was halted is tried again: an operator may have put things right."""
 
@@ -63,7 +66,8 @@ class Shift:
         self._ahead = ReadingAhead(Source(tools.redis, tools.feed))
         self._cursors: dict[int, Cursor] = {}
         self._halted: dict[int, tuple[str, float]] = {}
-        self._look_around_at = 0.0
+        self._look_around_at = self._compare_at = 0.0
+        self._foreign = ""
         self._catching_up: asyncio.Task[None] | None = None
 
     async def step(self) -> None:
@@ -96,16 +100,33 @@ class Shift:
         except FeedUnavailable as error:
             self._status.report("feed", error.detail)
         except NotTheLog as error:
-            for partition in list(self._halted):
+            for partition in self._cursors:
                 self._halt(partition, error.detail)
         else:
-            if epoch > min(cursor.epoch for cursor in self._cursors.values()):
+            if any(cursor.epoch < epoch for cursor in self._cursors.values()):
                 await self._ahead.forget()
                 self._ahead = ReadingAhead(Source(self._tools.redis, self._tools.feed))
                 self._halted.clear()
                 await self._reload(list(self._cursors))
 
+    async def _compare_with_log(self) -> None:
+        """Nothing more is handled while the log is not the one that we have read."""
+        self._compare_at = time.monotonic() + COMPARE_EVERY
+        try:
+            async with self._tools.pool.connection() as connection:
+                epoch = await succession.require_lineage(connection, self._tools.feed)
+        except FeedUnavailable:
+            return  # whoever needs the feed says so
+        except NotTheLog as error:
+            self._foreign, self._compare_at = error.detail, time.monotonic() + TRY_AGAIN_AFTER
+            return
+        self._foreign = ""
+        if any(cursor.epoch < epoch for cursor in self._cursors.values()):
+            await self._follow_log()
+
     def _awake(self) -> list[Cursor]:
+        if self._foreign:
+            return []
         return [cursor for cursor in self._cursors.values() if not self._rests(cursor.partition)]
 
     async def end(self) -> None:
@@ -160,6 +181,9 @@ class Shift:
 
     def _say_halted(self) -> None:
         """With each step: a new stretch of work knows nothing of what an earlier one has said."""
+        if self._foreign:
+            self._status.report("partitions", f"All partitions stand still: {self._foreign}")
+            return
         reasons = sorted({reason for reason, _ in self._halted.values()})
         numbers = ", ".join(str(partition) for partition in sorted(self._halted))
         self._status.report("partitions", f"Partition {numbers} stands still: {' '.join(reasons)}" if reasons else "")
@@ -173,6 +197,8 @@ class Shift:
         self._cursors = {number: cursor for number, cursor in self._cursors.items() if number in held}
         self._resume(gone)
         await self._reload([*(held - self._cursors.keys()), *(number for number in self._halted if number in held)])
+        if time.monotonic() >= self._compare_at:
+            await self._compare_with_log()
         await self._tell_checkpoints()
         await self._take_census()
         self._status.report("database", "")

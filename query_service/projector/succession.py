@@ -18,6 +18,7 @@ from query_service.projector.batch import NotTheLog
 from query_service.projector.checkpoints import LOG, Unit
 from query_service.projector.engine import CHANNEL
 from shared_kernel.events.completeness import MODULUS, term
+from shared_kernel.events.envelope import StoredRow
 from shared_kernel.observability import get_logger
 
 Connection = AsyncConnection[Any]
@@ -94,6 +95,23 @@ async def follow(connection: Connection, feed: Feed, projections: Sequence[Proje
     return max(epoch, books.epoch)
 
 
+async def require_lineage(connection: Connection, feed: Feed) -> int:
+    """The epoch of the log, in which the newest event of our copy is what it is here.
+
+    Raises NotTheLog when it is not; FeedUnavailable, psycopg.Error.
+    """
+    (newest,) = await (await connection.execute(_NEWEST)).fetchone() or (0,)
+    facts, rows = await feed.page(max(newest - 1, 0), 1)
+    if facts.epoch > (await _books(connection)).epoch or not newest:
+        return facts.epoch
+    if not await _is_kept(connection, newest, rows):
+        raise NotTheLog(
+            f"Position {newest} is not in the log as it is in our copy: this is another log, or it was restored; "
+            "run `twinlog epoch new` once the restore is complete."
+        )
+    return facts.epoch
+
+
 async def settle(connection: Connection) -> None:
     """Write down that the read models are whole again, once they are."""
     await connection.execute(_WHOLE, (LOG.projection, LOG.generation))
@@ -153,6 +171,11 @@ async def _same(connection: Connection, feed: Feed, epoch: int, position: int) -
     facts, rows = await feed.page(position - 1, 1)
     if facts.epoch != epoch:
         raise NotTheLog(f"The log went from epoch {epoch} to {facts.epoch} while we were looking.")
+    return await _is_kept(connection, position, rows)
+
+
+async def _is_kept(connection: Connection, position: int, rows: Sequence[StoredRow]) -> bool:
+    """Whether our copy holds at this position what the log has answered."""
     (leaf,) = await (await connection.execute(_LEAF, (position,))).fetchone() or (b"",)
     return bool(rows) and (rows[0].position, rows[0].leaf_hash) == (position, leaf)
 

@@ -222,3 +222,24 @@ async def test_release_that_does_not_know_a_read_model_leaves_the_repair_to_one_
         with pytest.raises(NotTheLog, match="only a release that knows tallies"):
             await follow(connection, side.feed, [])
     assert await side.rows("SELECT DISTINCT epoch FROM public.checkpoints") == [(1,)]
+
+
+async def test_log_that_was_restored_and_written_on_is_noticed_though_redis_was_empty(side: ReadSide) -> None:
+    async with side.projector():
+        write(side, 20)
+        await side.publish()
+        await side.caught_up()
+    side.history.restore(10)
+    write(side, 40)
+    await side.redis.flushall()
+    await side.publish(after=70)
+    standing = await side.positions()
+    async with side.projector() as tools:
+        await eventually(lambda: has_reason(tools, "partitions"), "the other history is reported")
+        assert "is not in the log as it is in our copy" in (await tools.status.readiness())["partitions"]
+        assert await side.positions() == standing
+        side.history.epoch = 2
+        await side.mark()
+        await followed(side)
+        await eventually(lambda: has_no_reason(tools, "partitions"), "all is well again")
+    await is_whole(side)
