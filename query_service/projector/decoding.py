@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from query_service.projector.batch import Slice
+from query_service.projector.patience import Watch, watched
 from query_service.projector.trouble import Trouble
 from shared_kernel.events.contract import Event
 from shared_kernel.events.envelope import Recorded, StoredRow
@@ -53,7 +54,8 @@ class Decoder:
         rows = [(events.partition, row) for events in slices for row in events.rows]
         subjects = self._subjects([row for _, row in rows])
         keys = await self._keys.keys_of(set(subjects.values())) if subjects else {}
-        return [self._arrival(partition, row, keys, subjects) for partition, row in rows]
+        with watched() as watch:
+            return [self._arrival(partition, row, keys, subjects, watch) for partition, row in rows]
 
     def _subjects(self, rows: Sequence[StoredRow]) -> Mapping[int, Pair]:
         """(tenant, subject) by position, for the events with personal fields."""
@@ -70,14 +72,22 @@ class Decoder:
         return subjects
 
     def _arrival(
-        self, partition: int, row: StoredRow, keys: Mapping[Pair, SubjectKey], subjects: Mapping[int, Pair]
+        self,
+        partition: int,
+        row: StoredRow,
+        keys: Mapping[Pair, SubjectKey],
+        subjects: Mapping[int, Pair],
+        watch: Watch,
     ) -> Arrival:
         contract = self._contracts.get(row.topic)
         if contract is not None and contract not in self._wanted:
             return Arrival(partition, row, contract)
         pair = subjects.get(row.position)
+        watch.busy = row
         try:
             recorded = self._codec.decode(row, keys.get(pair) if pair else None)
         except Exception as error:  # noqa: BLE001 - a payload may break any upcaster; its aggregate is parked
             return Arrival(partition, row, contract, trouble=Trouble.of(error))
+        finally:
+            watch.busy = None
         return Arrival(partition, row, type(recorded.event), recorded)

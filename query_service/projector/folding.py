@@ -10,6 +10,7 @@ from typing import Any
 
 from query_service.infrastructure.projection import Fold, Key, Projection, Row
 from query_service.projector.decoding import Arrival
+from query_service.projector.patience import TooSlow, Watch, watched
 from query_service.projector.trouble import Trouble
 from shared_kernel.events.envelope import StoredRow
 
@@ -52,19 +53,23 @@ def steps_of(projection: Projection, arrivals: Sequence[Arrival]) -> Sequence[St
 
     An event of unknown topic may concern anybody, so it concerns everybody.
     """
-    return [
-        _step(projection, arrival)
-        for arrival in arrivals
-        if arrival.contract in projection.folds or (arrival.contract is None and arrival.trouble)
-    ]
+    folds = projection.folds
+    with watched() as watch:
+        return [
+            _step(projection, arrival, watch)
+            for arrival in arrivals
+            if arrival.contract in folds or (arrival.contract is None and arrival.trouble)
+        ]
 
 
-def _step(projection: Projection, arrival: Arrival) -> Step:
+def _step(projection: Projection, arrival: Arrival, watch: Watch) -> Step:
     if arrival.trouble or arrival.recorded is None:
         return Step(arrival, trouble=arrival.trouble)
     try:
+        watch.busy = arrival
         key = projection.key_of(arrival.recorded)
         hash(key)
+        watch.busy = None
     except Exception as error:  # noqa: BLE001 - a projection's own code; whatever it raises parks the stream
         return Step(arrival, trouble=Trouble.of(error))
     return Step(arrival, key, projection.folds[type(arrival.recorded.event)])
@@ -89,11 +94,14 @@ class Pass:
         self._skip = frozenset(skip)
 
     def run(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            self.advance(step)
+        """Handle events in order, or set them aside."""
+        with watched() as watch:
+            for step in steps:
+                watch.busy = step
+                self._advance(step)
+            watch.busy = None
 
-    def advance(self, step: Step) -> None:
-        """Handle one event, or set it aside."""
+    def _advance(self, step: Step) -> None:
         if step.arrival.row.position in self._skip:
             self.skipped.append(step)
         elif step.stream in self._blocked:
@@ -138,6 +146,8 @@ class Pass:
         """Pure code may still fail for a passing reason, such as memory; the second failure counts."""
         try:
             return self._checked(fold(before, recorded))
+        except TooSlow:
+            raise
         except Exception:  # noqa: BLE001 - see above
             return self._checked(fold(before, recorded))
 

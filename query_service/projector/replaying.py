@@ -45,10 +45,11 @@ class Replayed:
 
     async def feed(self, decoder: Decoder, partition: int, rows: Sequence[StoredRow]) -> None:
         arrivals = await decoder.decode([Slice(partition, rows[0].position - 1, 0, rows)])
-        for step in steps_of(self._projection, arrivals):
+        steps = steps_of(self._projection, arrivals)
+        for step in steps:
             if step.fold is not None:
                 self.first.setdefault(step.key, step.arrival.row.position)
-            self.folding.advance(step)
+        self.folding.run(steps)
         self.folding.take_changes()
 
 

@@ -19,11 +19,11 @@ from query_service.projector import census, checkpoints, generations, parking, s
 from query_service.projector.batch import NotTheLog, Slice, shares
 from query_service.projector.catch_up import CatchingUp, claimed
 from query_service.projector.census import Lagging
-from query_service.projector.checkpoints import LOG, Fenced
+from query_service.projector.checkpoints import LOG, Fenced, Unit
 from query_service.projector.engine import Applied, Engine
 from query_service.projector.leases import Leases
 from query_service.projector.reading_ahead import ReadingAhead
-from query_service.projector.source import Cursor, Source
+from query_service.projector.source import Cursor, Reading, Source
 from query_service.projector.status import Status
 from shared_kernel.background import together
 from shared_kernel.errors import ServiceUnavailable, TwinlogError
@@ -77,6 +77,16 @@ class Shift:
             self._look_around_at = time.monotonic() + LOOK_AROUND_EVERY
         cursors = self._awake()
         reading = await self._ahead.read(cursors, PATIENCE)
+        await self._take_note(cursors, reading)
+        if reading.slices:
+            self._ahead.start(cursors, reading)
+            await together([self._apply(share) for share in shares(reading.slices)])
+        self._say_halted()
+        if not reading.slices and (reading.feed_trouble or not cursors):
+            await pause(self._tools.stop, PATIENCE)
+
+    async def _take_note(self, cursors: Sequence[Cursor], reading: Reading) -> None:
+        """Of what a reading tells besides events."""
         self._status.report("redis", "")
         self._status.marked(reading.mark)
         self._status.report("feed", reading.feed_trouble)
@@ -85,12 +95,6 @@ class Shift:
         if reading.other_epoch:
             await self._follow_log()
         self._resume({cursor.partition for cursor in cursors} - reading.halted.keys() - reading.partitions)
-        if reading.slices:
-            self._ahead.start(cursors, reading)
-            await together([self._apply(share) for share in shares(reading.slices)])
-        self._say_halted()
-        if not reading.slices and (reading.feed_trouble or not cursors):
-            await pause(self._tools.stop, PATIENCE)
 
     async def _follow_log(self) -> None:
         """Into its new epoch, if the log itself says that there is one; what is only in Redis is not believed."""
@@ -246,10 +250,16 @@ class Shift:
         catching_up = CatchingUp(self._engine, self._tools.feed)
         try:
             async with self._tools.pool.connection() as connection, AsyncExitStack() as claims:
-                units = sorted({each.unit for each in lagging})
-                mine = {unit for unit in units if await claims.enter_async_context(claimed(connection, unit))}
-                ours = [each for each in lagging if each.unit in mine]
-                for (partition, _), together in groupby(ours, lambda each: (each.partition, each.position)):
-                    await catching_up.run(connection, [each.unit for each in together], partition)
+                mine = await _claim(connection, claims, {each.unit for each in lagging})
+                for (partition, _), level in groupby(lagging, lambda each: (each.partition, each.position)):
+                    if units := [each.unit for each in level if each.unit in mine]:
+                        await catching_up.run(connection, units, partition)
         except Exception as error:  # noqa: BLE001 - a side task: it must not take the live batches down with it
             get_logger().warning("catching up was interrupted", reason=f"{type(error).__name__}: {error}"[:300])
+
+
+async def _claim(
+    connection: AsyncConnection[Any], claims: AsyncExitStack, units: AbstractSet[Unit]
+) -> AbstractSet[Unit]:
+    """Those that nobody else is bringing forward; they are ours until the claims end."""
+    return {unit for unit in sorted(units) if await claims.enter_async_context(claimed(connection, unit))}

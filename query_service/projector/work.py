@@ -64,7 +64,7 @@ class Work:
     async def _one(self, connection: Connection, step: Step) -> None:
         if step.fold is not None and step.key not in self.folding.rows:
             self.folding.rows |= await self.loaded(await self._ask(connection, [step]))
-        self.folding.advance(step)
+        self.folding.run([step])
         await self.write(connection)
 
     async def _ask(self, connection: Connection, steps: Sequence[Step]) -> AsyncCursor[Row]:

@@ -164,10 +164,9 @@ def test_undo_forgets_the_row_and_parks_the_stream() -> None:
     batch = arrivals(opened(), raised(2), raised(3))
     folding = Pass(PROJECTION)
     first, second, third = steps_of(PROJECTION, batch)
-    folding.advance(first)
-    folding.advance(second)
+    folding.run([first, second])
     folding.undo(second, Trouble("unwritable", "x"))
-    folding.advance(third)
+    folding.run([third])
     assert ("default", A) not in folding.rows
     assert positions(folding) == [2, 3]
 
