@@ -1,0 +1,46 @@
+"""Redis goes and comes back: commands go on, the relay says what waits, and catches up."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from command_service.relay.status import Status
+from deploy.local.engines import EmbeddedValkey
+from tests.relay.test_relay import published
+from tests.support.cluster import Database
+from tests.support.places import open_folder
+from tests.support.read_side import eventually
+from tests.support.write_side import write_side
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def valkey() -> Iterator[EmbeddedValkey]:
+    """A server of this test's own, that forgets everything when it is killed."""
+    with open_folder() as folder:
+        engine = EmbeddedValkey(folder / "redis", durable=False)
+        engine.start()
+        yield engine
+        engine.stop()
+
+
+async def says_how_much_waits(status: Status, positions: int) -> bool:
+    told = (await status.readiness())["redis"]
+    return "events wait in the log" in told and status.lag._value.get() == positions
+
+
+async def test_relay_waits_for_redis_with_growing_pauses_says_so_and_catches_up(
+    command_database: Database, valkey: EmbeddedValkey
+) -> None:
+    async with write_side(command_database, valkey.url()) as side, side.relay() as status:
+        await published(side, (await side.append_many(10)).position)
+        await asyncio.to_thread(valkey.kill)
+        head = (await side.append_many(300)).position
+        await eventually(lambda: says_how_much_waits(status, 300), "the relay says how many events wait")
+        assert status.lag_seconds._value.get() > 0
+        await asyncio.to_thread(valkey.start)
+        await published(side, head)
+        assert (await status.readiness())["redis"] == ""
+        assert await side.positions() == list(range(11, 311))
