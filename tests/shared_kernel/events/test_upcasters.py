@@ -30,7 +30,9 @@ def test_every_topic_has_a_stored_sample() -> None:
 def test_stored_sample_reads_as_the_newest_version(topic: str) -> None:
     sample = SAMPLES[topic]
     event = CODEC.decode(sample.row, KEY).event
-    assert (event.TOPIC, event.model_dump(mode="json")) == (sample.reads_as, sample.fields)
+    found = event.model_dump(mode="json")
+    assert event.TOPIC == sample.reads_as
+    assert {name: found.get(name) for name in sample.fields} == sample.fields, "fields added since then do not count"
     assert CODEC.subject_of(sample.row) == sample.subject
 
 
