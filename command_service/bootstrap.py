@@ -18,6 +18,7 @@ from command_service.features.accounts.handlers.accounts import AccountHandlers
 from command_service.features.accounts.handlers.addresses import Addresses
 from command_service.features.accounts.handlers.credentials import Credentials
 from command_service.features.operations.handlers import OperationHandlers
+from command_service.features.policies.handlers import PolicyHandlers
 from command_service.features.resources.handlers import ResourceHandlers
 from command_service.features.sessions.handlers.sessions import SessionHandlers
 from command_service.features.sessions.handlers.tokens import TokenHandlers
@@ -33,12 +34,14 @@ from command_service.infrastructure.health import measure, readiness_of
 from command_service.infrastructure.housekeeping import forgetting
 from command_service.infrastructure.idempotency import Idempotency
 from command_service.infrastructure.keys import TokenKeys
+from command_service.infrastructure.policies import PolicyReader
 from command_service.infrastructure.receipts import Receipts
 from command_service.infrastructure.refresh_tokens import RefreshTokens
 from command_service.settings import Settings
 from shared_kernel.auth.passwords import Passwords
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.secrets import derive
+from shared_kernel.auth.tenant_policies import TenantPolicies
 from shared_kernel.auth.tokens import TokenSigner, TokenVerifier
 from shared_kernel.clock import Clock, SystemClock
 from shared_kernel.events.registry import registry
@@ -79,6 +82,7 @@ class Services:
     totp: TotpHandlers
     tokens: TokenHandlers
     access: AccessHandlers
+    policies: PolicyHandlers
     resources: ResourceHandlers
     operations: OperationHandlers
 
@@ -134,7 +138,8 @@ def bootstrap(
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
     keys = TokenKeys(settings.token_key_file, clock)
     signer = TokenSigner(keys)
-    denials = Denials(settings.command_database_url, log)
+    tenant_policies = TenantPolicies(policies)
+    denials = Denials(settings.command_database_url, log, PolicyReader(tenant_policies, execution.codec))
     metrics, rates = _measured(settings, metrics or Metrics(SERVICE), log)
     attempts = Attempts(rates.limiter, _attempt_quotas(settings), metrics)
     identity = _identity(settings, execution, attempts, passwords=passwords, signer=signer, denials=denials)
@@ -152,6 +157,7 @@ def bootstrap(
         gate=CommandGate(TokenVerifier(signer.keys), policies, denials.known, rates, clock),
         feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
         **identity._asdict(),
+        policies=PolicyHandlers(execution, tenant_policies, denials),
         resources=ResourceHandlers(execution),
         operations=OperationHandlers(execution),
     )

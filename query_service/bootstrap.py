@@ -21,10 +21,12 @@ from query_service.infrastructure.freshness import Freshness
 from query_service.infrastructure.gate import QueryGate
 from query_service.infrastructure.health import measure, readiness_of
 from query_service.infrastructure.pagination import Cursors
+from query_service.infrastructure.policies import PolicyReader
 from query_service.settings import Settings
 from shared_kernel.auth.jwks import RemoteKeys
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.secrets import derive
+from shared_kernel.auth.tenant_policies import TenantPolicies
 from shared_kernel.auth.tokens import TokenVerifier
 from shared_kernel.clock import Clock, SystemClock
 from shared_kernel.errors import StartupRefused
@@ -112,7 +114,8 @@ def bootstrap(
     keys, policies = keys or RemoteKeys(settings.command_url), policies or _shipped_policies()
     freshness = Freshness(database, redis, derive(secret, "consistency-token"))
     feed = feed or Feed(settings.command_url, derive(secret, "feed"))
-    denials = Denials(database, freshness, feed)
+    codec = PayloadCodec(registry())
+    denials = Denials(database, freshness, feed, PolicyReader(TenantPolicies(policies), codec, database, feed))
     metrics = _measured(metrics, freshness)
     rates = _rates(settings, limiter, metrics)
     return Services(
@@ -128,7 +131,7 @@ def bootstrap(
         denials=denials,
         policies=policies,
         cursors=Cursors(derive(secret, "cursor")),
-        events=EventReader(PayloadCodec(registry()), vault),
+        events=EventReader(codec, vault),
         rates=rates,
         gate=_gate(keys, policies, denials, rates, clock),
     )

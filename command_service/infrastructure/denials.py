@@ -1,4 +1,4 @@
-"""Which sessions have just ended: read from the log, kept in memory for as long as one of their tokens could be out.
+"""Which sessions have just ended and which policies tenants have: read from the log, kept in memory.
 
 A notification brings the news at once, a poll brings what a notification did not, and knowledge that has grown old is
 no knowledge: then nobody gets in.
@@ -13,6 +13,7 @@ import psycopg
 from psycopg import AsyncConnection, sql
 
 from command_service.infrastructure.event_store.connections import open_connection
+from command_service.infrastructure.policies import PolicyReader
 from shared_kernel.auth.denials import KEPT, DenialList
 from shared_kernel.background import end
 from shared_kernel.errors import TwinlogError
@@ -44,8 +45,9 @@ class Notifier(Protocol):
 class Denials:
     """Keeps `known` up to date between `start` and `stop`. Tokens are denied by their session."""
 
-    def __init__(self, url: str, notifier: Notifier) -> None:
+    def __init__(self, url: str, notifier: Notifier, policies: PolicyReader) -> None:
         self.known = DenialList()
+        self._policies = policies
         self._url = url
         self._notifier = notifier
         self._position = 0
@@ -66,7 +68,7 @@ class Denials:
             await self._connection.close()
 
     async def announce(self) -> None:
-        """Tell every process that a session has ended, and wait until this one knows; the poll tells the others too."""
+        """Tell every process that there is news, and wait until this one knows; the poll tells the others too."""
         asked_at = self.known.clock()
         with contextlib.suppress(TwinlogError, TimeoutError):
             await self._notifier.notify(CHANNEL)
@@ -78,7 +80,7 @@ class Denials:
         async with asyncio.timeout(PATIENCE):
             connection = self._connection = await open_connection(self._url)
             await connection.execute(_LISTEN)
-            await self._learn(connection)
+            await self._learn(connection, anew=True)
         return connection
 
     async def _follow(self) -> None:
@@ -102,8 +104,9 @@ class Denials:
             await connection.close()
             raise
 
-    async def _learn(self, connection: AsyncConnection[Any]) -> None:
+    async def _learn(self, connection: AsyncConnection[Any], *, anew: bool = False) -> None:
         asked_at = self.known.clock()
+        await self._policies.read(connection, anew=anew)
         if self.known.was_set_back():
             self._position = 0
         cursor = await connection.execute(_ENDED, (self._position, KEPT * 1_000_000))

@@ -1,6 +1,6 @@
-"""Which sessions have just ended, as the query service knows it: from its own read model as long as that keeps up.
+"""Which sessions have just ended and which policies tenants have: from the read models as long as those keep up.
 
-The read model knows as much as the log did when the relay last said where the log ends, provided that everything up to
+A read model knows as much as the log did when the relay last said where the log ends, provided that everything up to
 there has been projected. When the relay has nothing to say or the projector falls behind (Redis is away, say), the
 command service's feed is asked instead.
 """
@@ -13,9 +13,11 @@ from uuid import UUID
 
 import psycopg
 
+from query_service.infrastructure import policies
 from query_service.infrastructure.database import Database, in_generation
 from query_service.infrastructure.feed import FeedUnavailable, LogFacts
 from query_service.infrastructure.freshness import Freshness
+from query_service.infrastructure.policies import PolicyReader
 from query_service.infrastructure.progress import Progress
 from shared_kernel.auth.denials import DenialList
 from shared_kernel.background import end
@@ -28,6 +30,7 @@ from shared_kernel.messaging.mark import Mark
 from shared_kernel.observability import get_logger
 
 PROJECTION = "sessions"
+NEEDED = (PROJECTION, policies.PROJECTION)
 POLL = 0.25
 PATIENCE = 2.0
 """Seconds after which a database or a feed that does not answer counts as away."""
@@ -68,22 +71,28 @@ class Marks:
             self._at = mark.at
         self._looked_at = now
         if mark is not None and _counts(progress, mark):
-            horizon = progress.horizon(PROJECTION)
+            horizon = _horizon(progress)
             while self._waiting and self._waiting[0][1] <= horizon:
                 self._complete_at, _ = self._waiting.popleft()
         return self._complete_at
 
 
+def _horizon(progress: Progress) -> int:
+    return min(progress.horizon(name) for name in NEEDED)
+
+
 def _counts(progress: Progress, mark: Mark) -> bool:
     """Whether checkpoints mean what they say: none of the events is parked, and they are of the mark's own log."""
-    return not progress.of(PROJECTION).parked and progress.checkpoint_epoch in {0, mark.epoch}
+    parked = any(progress.of(name).parked for name in NEEDED)
+    return not parked and progress.checkpoint_epoch in {0, mark.epoch}
 
 
 class Denials:
     """Keeps `known` up to date between `start` and `stop`."""
 
-    def __init__(self, database: Database, freshness: Freshness, feed: LogPages) -> None:
+    def __init__(self, database: Database, freshness: Freshness, feed: LogPages, reader: PolicyReader) -> None:
         self.known = DenialList()
+        self._policies = reader
         self._database = database
         self._freshness = freshness
         self._feed = feed
@@ -124,6 +133,7 @@ class Denials:
         query = in_generation(ENDED, progress.generation(PROJECTION))
         for row in await self._database.rows(query, {"oldest": self.known.oldest}):  # after the picture of progress
             self.known.add(row["tenant"], row["id"], microseconds(row["ended_at"]))
+        await self._policies.from_read_model(progress)
         self._projected_at = complete_at
         self.known.known_since(complete_at)
 
@@ -139,6 +149,7 @@ class Denials:
                 return
             self._note(rows)
             self._read_to = rows[-1].position
+        await self._policies.from_feed()
         self.known.known_since(asked_at)
 
     def _note(self, rows: Sequence[StoredRow]) -> None:

@@ -51,6 +51,10 @@ class PolicyEngine:
         self._tenants = {**self._tenants, tenant: ruleset}
         return ruleset.version
 
+    def close(self, tenant: str) -> None:
+        """Deny everything in one tenant, until it is given rules again."""
+        self._tenants = {**self._tenants, tenant: Ruleset(())}
+
     def decide(self, principal: Principal, permission: Permission, obj: ObjectAttributes) -> Decision:
         """Whether the caller may do this to this object; logged with version and rule."""
         ruleset = self._ruleset(principal.tenant)

@@ -97,5 +97,5 @@ class ParkedSkipApproved(Event):
     carried_out: bool = False
 
 
-PROJECTIONS = frozenset({"users", "sessions", "role_bindings", "resources", "stream_owners", "operations"})
+PROJECTIONS = frozenset({"users", "sessions", "role_bindings", "policies", "resources", "stream_owners", "operations"})
 """The names that both services know the read models by; a new projection adds its own."""

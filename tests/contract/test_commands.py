@@ -61,6 +61,9 @@ class Town:
             known["resource_id"] = self._made("POST", "/v1/resources", by.bearer, {"name": "an example"})["id"]
         if "{invitation_id}" in template:
             known["invitation_id"] = self._made("POST", "/v1/invitations", by.bearer, {})["id"]
+        if "{policy_id}" in template:
+            rule = {"role": "operator", "permission": "resources:create"}
+            known["policy_id"] = self._made("POST", "/v1/policies", by.bearer, rule)["id"]
         return template.format(**known)
 
     def _made(self, method: str, path: str, bearer: str, body: Any = None) -> dict[str, Any]:

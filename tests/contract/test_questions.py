@@ -33,13 +33,19 @@ def assert_documented(document: dict[str, Any], operation: dict[str, Any], answe
 def test_every_question_is_answered_as_documented(stack: Stack) -> None:
     document: dict[str, Any] = json.loads((FOLDER / "query.openapi.json").read_bytes())
     bearer = {"Authorization": f"Bearer {admin(stack)()}"}
+    rule = {"role": "operator", "permission": "resources:create"}
+    policy = httpx2.post(f"{stack.command_url}/v1/policies", json=rule, headers=bearer)
+    assert policy.status_code == 201, policy.text
     made = httpx2.post(f"{stack.command_url}/v1/resources", json={"name": "asked for"}, headers=bearer)
     assert made.status_code == 201, made.text
     token = {"Consistency-Token": made.headers["Consistency-Token"]}
     with httpx2.Client(base_url=stack.query_url, headers=bearer) as http:
         me = http.get("/v1/me", headers={**token, "Prefer": "wait=20"})
         assert me.status_code == 200, me.text
+        seen = {"Consistency-Token": policy.headers["Consistency-Token"], "Prefer": "wait=20"}
+        http.get(f"/v1/policies/{policy.json()['id']}", headers=seen).raise_for_status()
         http.get(f"/v1/resources/{made.json()['id']}", headers={**token, "Prefer": "wait=20"}).raise_for_status()
-        known = {"resource_id": made.json()["id"], "user_id": me.json()["id"], "position": str(made.json()["position"])}
+        known = {"resource_id": made.json()["id"], "user_id": me.json()["id"], "policy_id": policy.json()["id"]}
+        known["position"] = str(made.json()["position"])
         for path, operations in document["paths"].items():
             assert_documented(document, operations["get"], send(http, path, operations["get"], known))

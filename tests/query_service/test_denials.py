@@ -17,9 +17,13 @@ from tests.support.stories import NOON, recorded
 NEVER = float("-inf")
 
 
-def picture(at: int, head: int, projected: int, *, parked: bool = False, epoch: int = 1) -> Progress:
-    live = Live("sessions", positions={0: projected}, parked=parked)
-    return Progress(Mark(1, head, (head,), at), {"sessions": live}, epoch)
+def picture(
+    at: int, head: int, projected: int, *, parked: bool = False, epoch: int = 1, policies: int | None = None
+) -> Progress:
+    """Both read models have come to `projected`, unless the one of policies is said to be elsewhere."""
+    sessions = Live("sessions", positions={0: projected}, parked=parked)
+    others = Live("policies", positions={0: projected if policies is None else policies})
+    return Progress(Mark(1, head, (head,), at), {"sessions": sessions, "policies": others}, epoch)
 
 
 def test_first_mark_proves_nothing_for_it_may_be_old() -> None:
@@ -39,6 +43,13 @@ def test_what_a_mark_promises_counts_once_it_is_projected() -> None:
     assert marks.complete_at(picture(2, 8, 5), 101.0) == NEVER
     assert marks.complete_at(picture(3, 9, 8), 102.0) == 100.0
     assert marks.complete_at(picture(4, 9, 9), 103.0) == 102.0
+
+
+def test_sessions_alone_do_not_make_it_complete() -> None:
+    marks = Marks()
+    marks.complete_at(picture(1, 5, 5), 100.0)
+    assert marks.complete_at(picture(2, 8, 8, policies=5), 101.0) == NEVER
+    assert marks.complete_at(picture(2, 8, 8, policies=8), 102.0) == 100.0
 
 
 @pytest.mark.parametrize(("parked", "epoch"), [(True, 1), (False, 2)])
@@ -75,7 +86,7 @@ class Pages:
 
 async def test_only_the_young_end_of_a_long_log_is_read(query_side: QuerySide) -> None:
     services = query_side.services
-    denials = Denials(services.database, services.freshness, services.feed)
+    denials = Denials(services.database, services.freshness, services.feed, services.denials._policies)
     pages = Pages(1_000_000, 999_500, denials.known.oldest)
     denials._feed = pages
     await denials.refresh()
@@ -90,6 +101,6 @@ async def test_without_read_model_and_feed_nobody_gets_in(query_side: QuerySide)
             raise FeedUnavailable
 
     services = query_side.services
-    denials = Denials(services.database, services.freshness, Away())
+    denials = Denials(services.database, services.freshness, Away(), services.denials._policies)
     await denials.refresh()
     assert denials.known.trouble

@@ -23,6 +23,7 @@ READ = Permission("resources", "read")
 CHANGE = Permission("resources", "change")
 READ_USERS = Permission("users", "read")
 ME = UUID(int=1)
+DECISIONS = 10_000
 
 POLICIES = (
     Policy("member", READ, "visible"),
@@ -219,9 +220,10 @@ def test_decisions_during_replacement_are_by_the_old_rules_or_the_new_ones(engin
 
     replacing = threading.Thread(target=keep_replacing)
     replacing.start()
-    wrong = 0
-    while not done.is_set():
+    wrong = decisions = 0
+    while decisions < DECISIONS or not done.is_set():
         wrong += engine.decide(suspended, READ, resource()).allowed
+        decisions += 1
     replacing.join()
     assert wrong == 0
 
