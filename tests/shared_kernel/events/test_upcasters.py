@@ -31,7 +31,7 @@ def test_stored_sample_reads_as_the_newest_version(topic: str) -> None:
     sample = SAMPLES[topic]
     event = CODEC.decode(sample.row, KEY).event
     found = event.model_dump(mode="json")
-    assert event.TOPIC == sample.reads_as
+    assert sample.reads_as == event.TOPIC
     assert {name: found.get(name) for name in sample.fields} == sample.fields, "fields added since then do not count"
     assert CODEC.subject_of(sample.row) == sample.subject
 
