@@ -37,35 +37,38 @@ LOOK_EVERY = 0.001
 
 @dataclass
 class Reader:
-    """Tails a log in a thread of its own and notes when it met each event."""
+    """Tails a log in a thread of its own, from where it ends now, and notes when it met each event."""
 
     order: Order
     seen: dict[UUID, float] = field(default_factory=dict)
-    met: int = 0
+    bookmark: tuple[Any, ...] = ()
     _over: threading.Event = field(default_factory=threading.Event)
 
-    def run(self) -> None:
-        bookmark: tuple[Any, ...] = ()
-        with psycopg.connect(self.order.url, autocommit=True) as connection:
-            while True:
-                last_look = self._over.is_set()
-                ids, bookmark = self.order.read(connection, bookmark)
-                now = time.perf_counter()
-                self.met += len(ids)
-                self.seen.update(dict.fromkeys(ids, now))
-                if last_look and not ids:
-                    return
-                time.sleep(LOOK_EVERY)  # until the block below ends
+    def run(self, connection: psycopg.Connection) -> None:
+        while True:
+            last_look = self._over.is_set()
+            ids = self._look(connection)
+            self.seen.update(dict.fromkeys(ids, time.perf_counter()))
+            if last_look and not ids:
+                return
+            time.sleep(LOOK_EVERY)  # until the block below ends
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        thread = threading.Thread(target=self.run)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._over.set()
-            thread.join()
+        with psycopg.connect(self.order.url, autocommit=True) as connection:
+            while self._look(connection):
+                pass
+            thread = threading.Thread(target=self.run, args=(connection,))
+            thread.start()
+            try:
+                yield
+            finally:
+                self._over.set()
+                thread.join()
+
+    def _look(self, connection: psycopg.Connection) -> list[UUID]:
+        ids, self.bookmark = self.order.read(connection, self.bookmark)
+        return ids
 
 
 async def rate(order: Order, seconds: float) -> float:
