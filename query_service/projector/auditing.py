@@ -5,19 +5,16 @@ The log's side comes from the log: its own sums at every thousandth position, an
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate
 from typing import Any
 
 from psycopg import AsyncConnection, sql
 
 from query_service.infrastructure.feed import Feed
 from query_service.projector.checkpoints import LOG, Unit
+from query_service.projector.explaining import Terms, explained
 from shared_kernel.events.completeness import MODULUS, term
 
 Connection = AsyncConnection[Any]
-Terms = Sequence[tuple[int, int]]
-"""(position, share in the sum) of events in order."""
-
 SNAPSHOT = sql.SQL("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _STANDING = sql.SQL("""
     SELECT projection, generation, partition, position, handled_sum::text FROM public.checkpoints
@@ -111,42 +108,23 @@ class LogSide:
 
 
 async def held_against_the_log(found: Sequence[Standing], log: LogSide) -> Sequence[Finding]:
-    """Where the books do not add up, and from which position on. Raises FeedUnavailable."""
-    return [await _explained(each, log) for each in found if await _differs(each, log)]
+    """Where the books do not add up, run by run, and from which position on. Raises FeedUnavailable."""
+    return [finding for each in found if await _differs(each, log) for finding in await _findings(each, log)]
 
 
 async def _differs(standing: Standing, log: LogSide) -> bool:
     return standing.accounted != await log.sum_at(standing.partition, standing.position)
 
 
-async def _explained(standing: Standing, log: LogSide) -> Finding:
+async def _findings(standing: Standing, log: LogSide) -> Sequence[Finding]:
     expected = await log.sum_at(standing.partition, standing.position)
     terms = await log.terms(standing.partition, 0, standing.position)
-    missing = run_with_sum(terms, (expected - standing.accounted) % MODULUS)
-    twice = run_with_sum(terms, (standing.accounted - expected) % MODULUS)
     named = (standing.unit.projection, standing.unit.generation, standing.partition)
-    if missing:
-        return Finding(*named, "missing", missing[0], f"{_events(missing)} of the log were not handled.")
-    if twice:
-        return Finding(*named, "twice", twice[0], f"{_events(twice)} of the log were handled twice.")
-    return Finding(*named, "unexplained", None, f"partition {standing.partition} does not add up to the log.")
-
-
-def run_with_sum(terms: Terms, wanted: int) -> Sequence[int]:
-    """The positions of consecutive events that add up to this; nothing when no such run exists."""
-    prefixes = [0, *(total % MODULUS for total in accumulate(share for _, share in terms))]
-    starts = {prefix: index for index, prefix in reversed(list(enumerate(prefixes)))}
-    for end, prefix in enumerate(prefixes):
-        start = starts.get((prefix - wanted) % MODULUS)
-        if start is not None and start < end:
-            return [position for position, _ in terms[start:end]]
-    return ()
-
-
-def _events(positions: Sequence[int]) -> str:
-    if len(positions) == 1:
-        return f"the event at position {positions[0]}"
-    return f"{len(positions)} events from position {positions[0]} to {positions[-1]}"
+    runs = explained(terms, expected - standing.accounted)
+    if not runs:
+        detail = f"partition {standing.partition} does not add up to the log, in more than two places."
+        return [Finding(*named, "unexplained", None, detail)]
+    return [Finding(*named, run.kind, run.positions[0], run.detail) for run in runs]
 
 
 def worst(findings: Iterable[Finding]) -> Mapping[str, int]:

@@ -19,6 +19,14 @@ from shared_kernel.events.leaf import leaf_of
 
 Connection = AsyncConnection[Any]
 AT_ONCE = 1_000
+SHOWN = 10
+"""How many of a kind are named."""
+
+WRONG = {
+    "missing": "is not in the audit copy",
+    "changed": "was changed",
+    "unknown": "is in the audit copy, but not in the log",
+}
 
 _COPY = sql.SQL("""
     SELECT position, tenant, tenant_seq, stream, version, topic, payload_format, payload, metadata, event_id,
@@ -56,7 +64,7 @@ class Replayed:
 async def compare_rows(
     connection: Connection, decoder: Decoder, projection: Projection, unit: Unit, partition: int, *, partitions: int
 ) -> Sequence[Finding]:
-    """What is wrong with the rows that come from this partition, in the snapshot of the caller; the first by position.
+    """What is wrong with the rows that come from this partition, in the snapshot of the caller, the first few of it.
 
     Raises ServiceUnavailable when the vault is away.
     """
@@ -66,42 +74,48 @@ async def compare_rows(
     replayed = Replayed(projection, [found for (found,) in await cursor.fetchall()])
     async for rows in _copied(connection, partition, partitions, position):
         await replayed.feed(decoder, partition, rows)
-    found = [
-        Finding(
-            *named,
-            partition,
-            "unfoldable",
-            event.row.position,
-            f"it was handled, now it fails ({event.trouble.reason}).",
-        )
-        for event in replayed.folding.parked[:1]
-    ]
-    table = TableRows(projection.table, unit.generation)
-    wrong = await _wrong(connection, table, replayed.folding.rows)
-    if wrong:
-        first = min(replayed.first[key] for key in wrong)
-        detail = f"{len(wrong)} rows are not what the events make of them, the first begins at position {first}."
-        found.append(Finding(*named, partition, "rows", first, detail))
-    return found
+    wrong = await _wrong_rows(connection, projection, unit, partition, replayed)
+    return [*_unfoldable(unit, partition, replayed), *wrong]
+
+
+def _unfoldable(unit: Unit, partition: int, replayed: Replayed) -> Sequence[Finding]:
+    named = (unit.projection, unit.generation, partition, "unfoldable")
+    detail = "it was handled, now it fails ({})."
+    parked = replayed.folding.parked[:SHOWN]
+    return [Finding(*named, event.row.position, detail.format(event.trouble.reason)) for event in parked]
+
+
+async def _wrong_rows(
+    connection: Connection, projection: Projection, unit: Unit, partition: int, replayed: Replayed
+) -> Sequence[Finding]:
+    wrong = await _wrong(connection, TableRows(projection.table, unit.generation), replayed.folding.rows)
+    firsts = sorted(replayed.first[key] for key in wrong)
+    of_all = f" ({len(firsts)} rows in all)" if len(firsts) > 1 else ""
+    named = (unit.projection, unit.generation, partition, "rows")
+    detail = "the row that begins at position {} is not what the events make of it{}."
+    return [Finding(*named, first, detail.format(first, of_all)) for first in firsts[:SHOWN]]
 
 
 async def inspect_copy(
-    connection: Connection, partition: int, partitions: int, log: Sequence[int]
+    connection: Connection, partition: int, partitions: int, log: Sequence[int], head: int
 ) -> Sequence[Finding]:
-    """What is wrong with the audit copy of a partition, whose events have these positions in the log."""
-    position = await _position(connection, LOG, partition)
-    expected = iter([each for each in log if each <= position])
-    named = (LOG.projection, LOG.generation, partition)
+    """What is wrong with the audit copy of a partition, whose events up to `head` have these positions in the log."""
+    position = min(head, await _position(connection, LOG, partition))
+    missing = {each: None for each in log if each <= position}
+    changed, unknown = [], []
     async for rows in _copied(connection, partition, partitions, position):
         for row in rows:
-            if row.position != (due := next(expected, None)):
-                return [Finding(*named, "missing", due, f"the event at position {due} is not in the audit copy.")]
-            if leaf_of(row) != row.leaf_hash:
-                return [Finding(*named, "changed", row.position, f"the event at position {row.position} was changed.")]
-    left = next(expected, None)
-    if left is not None:
-        return [Finding(*named, "missing", left, f"the event at position {left} is not in the audit copy.")]
-    return []
+            if row.position not in missing:
+                unknown.append(row.position)
+            elif leaf_of(row) != row.leaf_hash:
+                changed.append(row.position)
+            missing.pop(row.position, None)
+    wrong = {"missing": list(missing), "changed": changed, "unknown": unknown}
+    return [
+        Finding(LOG.projection, LOG.generation, partition, kind, each, f"the event at position {each} {WRONG[kind]}.")
+        for kind, positions in wrong.items()
+        for each in positions[:SHOWN]
+    ]
 
 
 async def _position(connection: Connection, unit: Unit, partition: int) -> int:

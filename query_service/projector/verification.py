@@ -38,7 +38,7 @@ async def verify_copy(tools: Tools, partition: int) -> Sequence[Finding]:
     async with tools.pool.connection() as connection, connection.transaction():
         await connection.execute(SNAPSHOT)
         _, partitions = await generations.installed(connection) or (0, 0)
-        return await inspect_copy(connection, partition, partitions, log)
+        return await inspect_copy(connection, partition, partitions, log, head)
 
 
 async def verify_all(tools: Tools, decoder: Decoder, chosen: Sequence[Projection]) -> Sequence[Finding]:

@@ -1,6 +1,7 @@
 """Completeness: whatever was left out, done twice, deleted or changed is found, with the first wrong position."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -8,16 +9,29 @@ import psycopg
 import pytest
 
 from query_service.projector import auditor as auditor_module
-from query_service.projector.auditing import Finding, run_with_sum
+from query_service.projector.auditing import Finding
+from query_service.projector.explaining import Run, explained, run_with_sum
 from query_service.projector.parked_retry import retry, skip
 from query_service.projector.projector import decoder_of
 from query_service.projector.rebuild import rebuild
 from query_service.projector.verification import verify_all, verify_sums
-from shared_kernel.events.completeness import MODULUS
+from shared_kernel.events.completeness import MODULUS, term
 from tests.projector.test_control import FIXED, NAME, write
 from tests.support.cluster import Database
 from tests.support.read_side import ReadSide, eventually
 from tests.support.tallies import PROJECTION, REGISTRY, TallyClosed, TallyRaised
+
+WRONG_PLACES = [("changed", 3), ("missing", 7), ("missing", 8), ("missing", 21), ("changed", 30)]
+
+
+class AsyncAnswer:
+    """The same answer to every question."""
+
+    def __init__(self, answer: Any) -> None:
+        self._answer = answer
+
+    async def __call__(self) -> Any:
+        return self._answer
 
 
 async def verified(side: ReadSide) -> list[tuple[str, str, int | None]]:
@@ -131,6 +145,44 @@ async def test_event_missing_from_the_audit_copy_and_one_that_was_changed_are_na
     assert ("audit_events", "changed", 3) in await verified(side)
 
 
+async def test_every_wrong_place_in_the_audit_copy_is_named(side: ReadSide, query_database: Database) -> None:
+    await projected(side)
+    with psycopg.connect(query_database.owner_url) as connection:
+        connection.execute("DELETE FROM public.audit_events WHERE position IN (7, 8, 21)")
+        connection.execute("UPDATE public.audit_events SET payload = '{}' WHERE position IN (3, 30)")
+    wrong = [each for each in await verified(side) if each[0] == "audit_events"]
+    assert wrong == [("audit_events", kind, at) for kind, at in WRONG_PLACES]
+
+
+async def test_copy_that_has_gone_on_since_the_log_was_asked_is_not_accused(side: ReadSide) -> None:
+    await projected(side)
+    facts = replace(await side.feed.facts(), head=10)
+    side.feed.facts = AsyncAnswer(facts)  # type: ignore[method-assign] # an answer that came a while ago
+    assert await verified(side) == []
+
+
+async def test_two_events_that_were_left_out_apart_are_both_named(side: ReadSide) -> None:
+    await projected(side, 100)
+    partition = side.history.partition(side.history.rows[0])
+    rows = [row for row in side.history.rows if side.history.partition(row) == partition]
+    lacking = sum(term(row.position, row.leaf_hash) for row in (rows[2], rows[-3]))
+    await side.rows(
+        "UPDATE public.checkpoints SET handled_sum = mod(handled_sum + %s, 2::numeric ^ 256)"
+        " WHERE projection = 'tallies' AND partition = %s RETURNING 1",
+        -lacking % MODULUS,
+        partition,
+    )
+    assert await verified(side) == [(NAME, "missing", rows[2].position), (NAME, "missing", rows[-3].position)]
+
+
+async def test_every_wrong_row_is_named(side: ReadSide) -> None:
+    await projected(side)
+    for position in (5, 11, 33):
+        tally = side.history.rows[position - 1].stream.removeprefix("tallies-")
+        await side.rows("DELETE FROM blue.tallies WHERE id = %s RETURNING 1", tally)
+    assert await verified(side) == [(NAME, "rows", 5), (NAME, "rows", 11), (NAME, "rows", 33)]
+
+
 async def test_parked_and_skipped_events_are_accounted_for(side: ReadSide) -> None:
     await side.register()
     (first, second) = write(side, 2, by=-1)
@@ -152,7 +204,7 @@ async def test_auditor_tells_in_the_background(side: ReadSide, monkeypatch: pyte
         await side.rows("DELETE FROM blue.tallies RETURNING 1")
 
         async def told() -> bool:
-            return "rows are not what the events make" in (await tools.status.readiness())["completeness"]
+            return "is not what the events make" in (await tools.status.readiness())["completeness"]
 
         await eventually(told, "what is missing is told")
 
@@ -170,6 +222,33 @@ def test_run_of_events_is_told_from_its_sum(wanted: Callable[[list[int]], int], 
     shares = [5, MODULUS - 3, 11, 1000]
     terms = [(10 * (index + 1), share) for index, share in enumerate(shares)]
     assert list(run_with_sum(terms, wanted(shares) % MODULUS)) == positions
+
+
+SHARES = [5, MODULUS - 3, 11, 1000, 70_000, 123]
+TERMS = [(10 * (index + 1), share) for index, share in enumerate(SHARES)]
+
+
+@pytest.mark.parametrize(
+    ("lacking", "runs"),
+    [
+        (11, [("missing", [30])]),
+        (-1011, [("twice", [30, 40])]),
+        (5 + 70_000, [("missing", [10]), ("missing", [50])]),
+        (-5 - 1000, [("twice", [10]), ("twice", [40])]),
+        (5 - 3 - 1000, [("missing", [10, 20]), ("twice", [40])]),
+        (11 + 1000 - 123, [("missing", [30, 40]), ("twice", [60])]),
+        (5 + 11 + 70_000, []),
+        (4, []),
+    ],
+)
+def test_one_run_or_two_are_told_from_what_a_sum_lacks(lacking: int, runs: list[tuple[str, list[int]]]) -> None:
+    assert [(run.kind, list(run.positions)) for run in explained(TERMS, lacking)] == runs
+
+
+def test_run_of_events_is_a_sentence() -> None:
+    one, several = Run("missing", [7]), Run("twice", [7, 9, 12])
+    assert one.detail == "the event at position 7 of the log was not handled."
+    assert several.detail == "3 events from position 7 to 12 of the log were handled twice."
 
 
 def test_finding_is_a_sentence() -> None:
