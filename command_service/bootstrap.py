@@ -141,7 +141,7 @@ def bootstrap(
     tenant_policies = TenantPolicies(policies)
     denials = Denials(settings.command_database_url, log, PolicyReader(tenant_policies, execution.codec))
     metrics, rates = _measured(settings, metrics or Metrics(SERVICE), log)
-    attempts = Attempts(rates.limiter, _attempt_quotas(settings), metrics)
+    attempts = _attempts(settings, rates.limiter, metrics)
     identity = _identity(settings, execution, attempts, passwords=passwords, signer=signer, denials=denials)
     return Services(
         settings=settings,
@@ -161,6 +161,13 @@ def bootstrap(
         resources=ResourceHandlers(execution),
         operations=OperationHandlers(execution),
     )
+
+
+def _news(
+    settings: Settings, log: PostgresEventStore, policies: PolicyEngine, codec: PayloadCodec
+) -> tuple[TenantPolicies, Denials]:
+    known = TenantPolicies(policies)
+    return known, Denials(settings.command_database_url, log, PolicyReader(known, codec))
 
 
 def _measured(settings: Settings, metrics: Metrics, log: PostgresEventStore) -> tuple[Metrics, RequestRates]:
@@ -215,8 +222,14 @@ def _rates(settings: Settings, metrics: Metrics) -> RequestRates:
     return RequestRates(SERVICE, limiter, quotas, pseudonyms, metrics)
 
 
-def _attempt_quotas(settings: Settings) -> AttemptQuotas:
-    return AttemptQuotas.parse(network=settings.rate_sign_in, account=settings.rate_account, proof=settings.rate_proof)
+def _attempts(settings: Settings, limiter: Limiter, metrics: Metrics) -> Attempts:
+    quotas = AttemptQuotas.parse(
+        sign_in=settings.rate_sign_in,
+        account=settings.rate_account,
+        network=settings.rate_network,
+        proof=settings.rate_proof,
+    )
+    return Attempts(limiter, quotas, secret_bytes(settings.command_secret), metrics)
 
 
 def _execution(

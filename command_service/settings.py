@@ -15,7 +15,8 @@ class Settings(SharedSettings):
     `command_secret` keys what only this service compares: e-mail addresses and idempotency keys. `token_key_file` is a
     PEM file with the private key of access tokens; only development goes without. `partitions` counts once, when the
     log is installed. `stream_length` is about how many events each partition keeps in Redis. `rate_sign_in` is the
-    quota of attempts on one account from one network, `rate_account` from everywhere, `rate_proof` of one user's codes.
+    quota of attempts on one account from one network, `rate_account` of those from everywhere, `rate_network` of those
+    from one network on any account, `rate_proof` of one user's codes.
     """
 
     command_database_url: PostgresUrl = Field(repr=False)
@@ -28,6 +29,7 @@ class Settings(SharedSettings):
     stream_length: int = Field(default=100_000, ge=1_000)
     rate_sign_in: QuotaText = "30/300"
     rate_account: QuotaText = "300/3600"
+    rate_network: QuotaText = "300/60"
     rate_proof: QuotaText = "300/300"
 
     @model_validator(mode="after")

@@ -1,14 +1,17 @@
 """How often somebody may try to prove who they are: guessing must be slow, and nobody be locked out by a stranger.
 
-Attempts on an account are counted twice: those from one network, closely, and those from everywhere, widely. A stranger
-who guesses uses up what their own network may try; only a crowd uses up the rest. What is right is forgiven at once.
+Attempts are counted three times: on one account from one network, closely; on one account from everywhere; and from
+one network on whatever account, for passwords that were stolen elsewhere are tried once each. A stranger who guesses
+uses up what their own network may try; only a crowd uses up the rest. What is right is forgiven at once.
 """
 
 import hashlib
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from shared_kernel.auth.secrets import derive
 from shared_kernel.errors import TwinlogError
 from shared_kernel.observability import Metrics, get_logger
 from shared_kernel.rates.limiter import Limiter
@@ -21,24 +24,27 @@ _log = get_logger("attempts")
 
 @dataclass(frozen=True, slots=True)
 class AttemptQuotas:
-    """`network`: attempts on one account from one network; `account`: on one account from everywhere; `proof`: codes
-    of one user's second factor, whose guesses the log itself bounds much more closely. None for no limit.
+    """`sign_in`: attempts on one account from one network; `account`: on one account from everywhere; `network`: from
+    one network on any account; `proof`: codes of one user's second factor, whose guesses the log itself bounds much
+    more closely. None for no limit.
     """
 
-    network: Quota | None
+    sign_in: Quota | None
     account: Quota | None
+    network: Quota | None
     proof: Quota | None
 
     @classmethod
-    def parse(cls, *, network: str, account: str, proof: str) -> "AttemptQuotas":
+    def parse(cls, **quotas: str) -> "AttemptQuotas":
         """Raises ValueError."""
-        return cls(Quota.parse("sign-in", network), Quota.parse("account", account), Quota.parse("proof", proof))
+        return cls(**{name: Quota.parse(name.replace("_", "-"), text) for name, text in quotas.items()})
 
 
 class Attempts:
     """Counts attempts where all processes do, so that more processes do not mean more attempts."""
 
-    def __init__(self, limiter: Limiter, quotas: AttemptQuotas, metrics: Metrics) -> None:
+    def __init__(self, limiter: Limiter, quotas: AttemptQuotas, secret: bytes, metrics: Metrics) -> None:
+        self._key = derive(secret, "attempts")
         self._limiter = limiter
         self._quotas = quotas
         self._storms = Storms(metrics)
@@ -65,7 +71,12 @@ class Attempts:
             raise refusal(over)
 
     def _charges(self, tenant: str, whose: str, network: str | None, cost: int) -> list[Charge]:
-        account = hashlib.sha256(f"{tenant}\0{whose}".encode()).hexdigest()[:32]
-        near = hashlib.sha256(f"{account}\0{network or ''}".encode()).hexdigest()[:32]
-        found = ((self._quotas.network, near), (self._quotas.account, account))
+        account, near = self._named(tenant, whose), self._named(tenant, whose, network or "")
+        found = [(self._quotas.sign_in, near), (self._quotas.account, account)]
+        if network is not None:
+            found.append((self._quotas.network, self._named(network)))
         return [Charge(quota, key, cost) for quota, key in found if quota is not None]
+
+    def _named(self, *words: str) -> str:
+        """A name that says nothing: whoever reads Redis learns neither accounts nor networks."""
+        return hmac.digest(self._key, "\0".join(words).encode(), hashlib.sha256)[:16].hex()

@@ -229,6 +229,11 @@ RESPONSE_HEADERS: Mapping[str, Mapping[str, Any]] = {
     "X-Request-ID": {"description": "The id of this request.", "schema": {"type": "string", "format": "uuid"}},
     "X-Correlation-ID": {"description": "The caller's id, or the request's own.", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait before trying again.", "schema": {"type": "string"}},
+    "RateLimit": {"description": "What is left of the quota that refused.", "schema": {"type": "string"}},
+    "RateLimit-Policy": {
+        "description": "That quota: units `q` in a window of `w` seconds.",
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }
 

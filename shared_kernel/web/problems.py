@@ -10,7 +10,11 @@ from shared_kernel.web.headers import documented
 
 MEDIA_TYPE = "application/problem+json"
 EXAMPLE_INSTANCE = "urn:uuid:01890a5d-ac96-774b-bcce-b302099a8057"
-HEADERS_OF_STATUS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+HEADERS_OF_STATUS = {
+    401: ("WWW-Authenticate",),
+    429: ("Retry-After", "RateLimit", "RateLimit-Policy"),
+    503: ("Retry-After",),
+}
 
 
 class MalformedBody(TwinlogError):

@@ -82,6 +82,16 @@ async def test_crowd_that_guesses_from_many_networks_is_stopped_too(boot: Boot) 
         assert answers[-1].headers["RateLimit-Policy"].startswith('"account";q=6;')
 
 
+async def test_stolen_passwords_that_are_tried_once_each_use_up_their_network(boot: Boot) -> None:
+    passwords = CountingPasswords()
+    async with boot(passwords, rate_network=f"5/{DAY}") as side:
+        answers = [await tried(side, f"p{number}@example.com") for number in range(8)]
+        assert [answer.status_code for answer in answers] == [400] * 5 + [429] * 3
+        assert answers[-1].headers["RateLimit-Policy"].startswith('"network";q=5;')
+        assert (await tried(side, "p9@example.com", network=2)).status_code == 400
+    assert len(passwords.compared) == 6
+
+
 async def test_right_passwords_use_nothing_up(boot: Boot) -> None:
     async with boot(**NARROW) as side:
         ada = await side.register()
