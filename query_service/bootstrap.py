@@ -114,8 +114,7 @@ def bootstrap(
     keys, policies = keys or RemoteKeys(settings.command_url), policies or _shipped_policies()
     freshness = Freshness(database, redis, derive(secret, "consistency-token"))
     feed = feed or Feed(settings.command_url, derive(secret, "feed"))
-    codec = PayloadCodec(registry())
-    denials = Denials(database, freshness, feed, PolicyReader(TenantPolicies(policies), codec, database, feed))
+    denials = _news(database, freshness, feed, policies)
     metrics = _measured(metrics, freshness)
     rates = _rates(settings, limiter, metrics)
     return Services(
@@ -131,10 +130,15 @@ def bootstrap(
         denials=denials,
         policies=policies,
         cursors=Cursors(derive(secret, "cursor")),
-        events=EventReader(codec, vault),
+        events=EventReader(PayloadCodec(registry()), vault),
         rates=rates,
         gate=_gate(keys, policies, denials, rates, clock),
     )
+
+
+def _news(database: Database, freshness: Freshness, feed: Feed, policies: PolicyEngine) -> Denials:
+    reader = PolicyReader(TenantPolicies(policies), PayloadCodec(registry()), database, feed)
+    return Denials(database, freshness, feed, reader)
 
 
 def _measured(metrics: Metrics | None, freshness: Freshness) -> Metrics:
