@@ -38,7 +38,7 @@ def _postgres(url: str) -> str:
 
 
 def _redis(url: str) -> str:
-    if not url.startswith(("redis://", "rediss://", "unix://")):
+    if not url.startswith(("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")):
         raise ValueError("must be a redis:// URL")
     return url
 

@@ -1,7 +1,5 @@
 """The Redis side of the relay: what is there, what is added, and the mark."""
 
-import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from command_service.relay.refusals import ForeignEntry
 from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY, told
-from shared_kernel.messaging.client import ANSWER_SECONDS
+from shared_kernel.messaging.client import cluster_of, send
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.message import Message, encode, words
 from shared_kernel.messaging.operations import KEPT, OPERATIONS_KEY, OPERATIONS_PREFIX
@@ -58,13 +56,16 @@ class Publisher:
             return None
 
     async def publish(self, messages: Sequence[Message], mark: Mark) -> None:
-        """Add the messages in order, then the mark that covers them, in one round trip.
+        """Add the messages in order, then the mark that covers them, in one round trip unless it is a cluster.
 
         An entry that Redis refuses raises redis.ResponseError; those after it may have been added all the same.
         """
         commands = [self._xadd(message, len(mark.last)) for message in messages]
-        commands.append(_packed((b"SET", MARK_KEY.encode(), mark.encode())))
-        await self._send(commands)
+        if cluster_of(self._client) is None:
+            await send(self._client, [*commands, (MARK_KEY, _packed((b"SET", MARK_KEY.encode(), mark.encode())))])
+            return
+        await send(self._client, commands)  # on other servers, so the mark waits until they have answered
+        await self.announce(mark)
 
     async def announce(self, mark: Mark) -> None:
         await self._client.set(MARK_KEY, mark.encode())
@@ -96,25 +97,10 @@ class Publisher:
                 with suppress(ResponseError):
                     await self._client.xadd(OPERATIONS_KEY, fields, id=message.entry_id, maxlen=KEPT)
 
-    def _xadd(self, message: Message, partitions: int) -> bytes:
+    def _xadd(self, message: Message, partitions: int) -> tuple[str, bytes]:
         key = stream_key(partition_of(message.row.slot, partitions))
         head = (b"XADD", key.encode(), b"MAXLEN", b"~", self._cap, message.entry_id.encode())
-        return _packed((*head, *words(message)))
-
-    async def _send(self, commands: Sequence[bytes]) -> None:
-        """Like a pipeline of the client, at half the cost: it builds and packs each command in Python."""
-        pool = self._client.connection_pool
-        connection = await pool.get_connection()  # type: ignore[no-untyped-call] # redis ships it without types
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):  # one for all answers: one for each costs more than the answer
-                await connection.send_packed_command(commands)
-                for _ in commands:
-                    await connection.read_response(timeout=math.inf)
-        except BaseException:
-            await connection.disconnect()  # answers that were not read must not be taken for those of the next user
-            raise
-        finally:
-            await pool.release(connection)
+        return key, _packed((*head, *words(message)))
 
 
 def _packed(command: tuple[bytes, ...]) -> bytes:

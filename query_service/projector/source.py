@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from query_service.infrastructure.feed import Feed, FeedUnavailable, Stretch
 from query_service.projector.batch import NotTheLog, Slice
+from shared_kernel.messaging.client import read_streams
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.message import Message, decode
 from shared_kernel.messaging.partition import stream_key
@@ -103,15 +104,12 @@ class Source:
 
     async def _ask(self, cursors: Sequence[Cursor], patience: float, reading: Reading) -> Mapping[int, Sequence[Any]]:
         """The mark first, then the streams: what the mark covers was in the streams before it."""
-        pipeline = self._client.pipeline(transaction=False)
-        pipeline.get(MARK_KEY)
-        if cursors:
-            after = {stream_key(cursor.partition): f"{cursor.epoch}-{cursor.position}" for cursor in cursors}
-            pipeline.xread(after, count=self._count, block=int(patience * 1000) or None)  # type: ignore[arg-type] # dict is invariant
-        mark, *found = await pipeline.execute()
-        reading.mark = _mark(mark)
-        by_key = dict(found[0] or ()) if found else {}
-        return {cursor.partition: by_key.get(stream_key(cursor.partition).encode(), ()) for cursor in cursors}
+        reading.mark = _mark(await self._client.get(MARK_KEY))
+        if not cursors:
+            return {}
+        after = {stream_key(cursor.partition): f"{cursor.epoch}-{cursor.position}" for cursor in cursors}
+        found = await read_streams(self._client, after, self._count, patience)
+        return {cursor.partition: found.get(stream_key(cursor.partition).encode(), ()) for cursor in cursors}
 
     def _take(self, cursor: Cursor, entries: Sequence[tuple[bytes, Mapping[bytes, bytes]]], reading: Reading) -> None:
         try:

@@ -23,6 +23,7 @@ from query_service.projector.projector import Projector, decoder_of
 from query_service.projector.shift import Tools
 from query_service.projector.status import Status
 from shared_kernel.clock import SystemClock
+from shared_kernel.messaging.client import redis_client
 from shared_kernel.messaging.mark import MARK_KEY
 from shared_kernel.messaging.message import encode
 from shared_kernel.messaging.operations import OPERATIONS_KEY, OPERATIONS_PREFIX
@@ -149,7 +150,7 @@ async def pool_of(url: str, size: int = 4) -> AsyncIterator[AsyncConnectionPool[
 async def read_side(query_url: str, vault_url: str, redis_url: str, server: FeedServer) -> AsyncIterator[ReadSide]:
     """Connect everything, and close it at the end."""
     feed = Feed(server.url, CREDENTIAL)
-    async with pool_of(query_url) as pool, pool_of(vault_url, 2) as vault, Redis.from_url(redis_url) as client:
+    async with pool_of(query_url) as pool, pool_of(vault_url, 2) as vault, redis_client(redis_url) as client:
         yield ReadSide(query_url, redis_url, pool, client, feed, server, KeyVault(vault, KEK), server.history)
     await feed.close()
 

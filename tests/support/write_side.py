@@ -16,6 +16,7 @@ from command_service.relay.publisher import Publisher
 from command_service.relay.relay import Relay
 from command_service.relay.status import Status
 from shared_kernel.clock import SystemClock
+from shared_kernel.messaging.client import redis_client
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.message import Message, decode
 from shared_kernel.messaging.partition import stream_key
@@ -118,5 +119,5 @@ class WriteSide:
 async def write_side(database: Database, redis_url: str) -> AsyncIterator[WriteSide]:
     """Open the store, and close everything at the end."""
     store = PostgresEventStore(database.app_url, topics=[TOPIC])
-    async with store, Redis.from_url(redis_url) as client:
+    async with store, redis_client(redis_url) as client:
         yield WriteSide(database, store, client)
