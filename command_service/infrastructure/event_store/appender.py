@@ -62,6 +62,7 @@ class Appender:
         self._troubled: deque[tuple[list[Ticket], Exception | None]] = deque()
         self._mender: asyncio.Task[None] | None = None
         self._accepts = self._called = False
+        self._crowd = self._aboard = 0
         self._drained = asyncio.Event()
         self.clock_behind = 0
 
@@ -87,7 +88,9 @@ class Appender:
         loop = asyncio.get_running_loop()
         ticket = Ticket(item, loop.create_future(), loop.time() + self._patience)
         self._waiting.add(ticket)
-        if not self._called:
+        if self._crowd <= 1 and not self._flying:
+            self._depart()
+        elif not self._called:
             self._call()
         return await ticket.future
 
@@ -98,6 +101,7 @@ class Appender:
 
     def _depart(self) -> None:
         self._called = False
+        self._crowd = max(self._aboard + len(self._waiting), self._crowd * 9 // 10)
         while self._has_room() and (tickets := self._waiting.take(self._share())):
             self._send(tickets)
         if not (self._accepts or self._flying or self._mender or len(self._waiting)):
@@ -113,9 +117,8 @@ class Appender:
         return self._flying == 0 or (self._flying == 1 and len(self._waiting) >= WORTH_A_FLIGHT)
 
     def _share(self) -> int:
-        """Half of those who wait when they are worth two batches, everybody when they are not."""
-        waiting = len(self._waiting)
-        return (waiting + 1) // 2 if self._flying == 0 and waiting >= 2 * WORTH_A_FLIGHT else MAX_ITEMS
+        """Half of the crowd when it is worth two batches, everybody when it is not."""
+        return (self._crowd + 1) // 2 if self._crowd >= 2 * WORTH_A_FLIGHT else MAX_ITEMS
 
     def _send(self, tickets: list[Ticket]) -> None:
         """The way of nearly every batch; whatever is out of the ordinary is the mender's."""
@@ -125,10 +128,12 @@ class Appender:
                 self._mend(tickets, None)
             elif tickets:
                 self._flight.send(batch.encode([ticket.item for ticket in tickets]), partial(self._landed, tickets))
+                self._aboard += len(tickets)
         except Exception as error:  # noqa: BLE001 (also a fault of this program: the mender says it to all callers)
             self._mend(tickets, error)
 
     def _landed(self, tickets: list[Ticket], outcome: Outcome) -> None:
+        self._aboard -= len(tickets)
         if isinstance(outcome, Exception):
             self._mend(tickets, outcome)
         else:
@@ -136,7 +141,8 @@ class Appender:
                 self._answer(tickets, outcome)
             except Exception as error:  # noqa: BLE001 (as above)
                 self._mend(tickets, error)
-        self._depart()
+        if not self._called:
+            self._call()  # those who were answered may have more to say: let them join
 
     def _answer(self, tickets: list[Ticket], rows: Rows) -> None:
         answer = batch.decode([ticket.item for ticket in tickets], rows)

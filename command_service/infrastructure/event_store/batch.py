@@ -118,7 +118,7 @@ def call(schema: str) -> sql.Composed:
     return sql.SQL(_CALL).format(sql.Identifier(schema), sql.Identifier("append_events_v1"), placeholders)
 
 
-def encode(items: Sequence[Item]) -> tuple[Any, ...]:
+def encode(items: Sequence[Item]) -> tuple[bytes, ...]:
     """The parameters of the statement, in its order. Raises Unencodable."""
     try:
         return _parameters(items)
@@ -126,16 +126,16 @@ def encode(items: Sequence[Item]) -> tuple[Any, ...]:
         raise Unencodable(str(error)) from error
 
 
-def _parameters(items: Sequence[Item]) -> tuple[Any, ...]:
+def _parameters(items: Sequence[Item]) -> tuple[bytes, ...]:
     tenants: dict[str, int] = {}
     for item in items:
         tenants.setdefault(item.tenant, len(tenants) + 1)
     return (
         arrays.text(tuple(tenants)),
-        arrays.integer([tenants[item.tenant] for item in items]),
+        arrays.integer(tuple([tenants[item.tenant] for item in items])),
         arrays.text([item.stream for item in items]),
         arrays.nullable_bigint([item.expected for item in items]),
-        arrays.integer([len(item.rows) for item in items]),
+        arrays.integer(tuple([len(item.rows) for item in items])),
         *_events(items),
         *_keys(items),
         *_claims(items),
@@ -144,7 +144,7 @@ def _parameters(items: Sequence[Item]) -> tuple[Any, ...]:
     )
 
 
-def _events(items: Sequence[Item]) -> tuple[Any, ...]:
+def _events(items: Sequence[Item]) -> tuple[bytes, ...]:
     rows = [row for item in items for row in item.rows]
     numbers: list[int] = []
     sequence: list[int] = []
@@ -156,8 +156,8 @@ def _events(items: Sequence[Item]) -> tuple[Any, ...]:
         counts[item.tenant] = before + count
     streams, versions, topics, formats, payloads, metadata, ids = zip(*rows, strict=True) if rows else ((),) * 7
     return (
-        arrays.integer(numbers),
-        arrays.integer(sequence),
+        arrays.integer(tuple(numbers)),
+        arrays.integer(tuple(sequence)),
         arrays.text(streams),
         arrays.bigint(versions),
         arrays.text(topics),
@@ -175,7 +175,7 @@ _NO_SUBJECTS = (arrays.integer(()), arrays.text(()))
 _NO_TRACKS = (arrays.integer(()), *[arrays.text(())] * 2, arrays.bigint(()))
 
 
-def _keys(items: Sequence[Item]) -> tuple[Any, ...]:
+def _keys(items: Sequence[Item]) -> tuple[bytes, ...]:
     kept = [(number, *_ANSWER(item.idempotency)) for number, item in enumerate(items, 1) if item.idempotency]
     if not kept:
         return _NO_KEYS
@@ -194,19 +194,19 @@ def _numbered_claims(items: Sequence[Item]) -> list[tuple[int, Claim]]:
     return [(number, claim) for number, item in enumerate(items, 1) for claim in item.claims]
 
 
-def _claims(items: Sequence[Item]) -> tuple[Any, ...]:
+def _claims(items: Sequence[Item]) -> tuple[bytes, ...]:
     claims = _numbered_claims(items)
     if not claims:
         return _NO_CLAIMS
     return (
-        arrays.integer([number for number, _ in claims]),
-        arrays.smallint([_ACTIONS[claim.action] for _, claim in claims]),
+        arrays.integer(tuple([number for number, _ in claims])),
+        arrays.smallint(tuple([_ACTIONS[claim.action] for _, claim in claims])),
         arrays.text([claim.kind for _, claim in claims]),
         arrays.text([claim.key for _, claim in claims]),
     )
 
 
-def _subjects(items: Sequence[Item]) -> tuple[Any, ...]:
+def _subjects(items: Sequence[Item]) -> tuple[bytes, ...]:
     subjects = [(number, subject) for number, item in enumerate(items, 1) for subject in item.subjects]
     if not subjects:
         return _NO_SUBJECTS
@@ -214,7 +214,7 @@ def _subjects(items: Sequence[Item]) -> tuple[Any, ...]:
     return arrays.integer(numbers), arrays.text(names)
 
 
-def _tracks(items: Sequence[Item]) -> tuple[Any, ...]:
+def _tracks(items: Sequence[Item]) -> tuple[bytes, ...]:
     tracks = [(number, *item.track) for number, item in enumerate(items, 1) if item.track is not None]
     if not tracks:
         return _NO_TRACKS

@@ -114,14 +114,11 @@ class BlockingAppender:
             following = self._waiting.first()
             self._led = following is not None
             self._crowd = len(tickets)
-            if following is None and self._closed.is_set() and self._line is not None:
-                self._line.close()
         if following is not None:
             following.wake()
-        for ticket, after in pairwise(tickets[1:]):
-            ticket.following = after
-        if len(tickets) > 1:
-            tickets[1].wake()
+        elif self._closed.is_set():
+            self.close()
+        _wake_in_turn(tickets[1:])
 
     def _write(self, tickets: list[Ticket]) -> None:
         pause = FIRST_PAUSE
@@ -156,6 +153,13 @@ class BlockingAppender:
         middle = len(tickets) // 2
         self._write(tickets[:middle])
         self._write(tickets[middle:])
+
+
+def _wake_in_turn(tickets: list[Ticket]) -> None:
+    for ticket, after in pairwise(tickets):
+        ticket.following = after
+    if tickets:
+        tickets[0].wake()
 
 
 def _in_time(tickets: list[Ticket]) -> list[Ticket]:

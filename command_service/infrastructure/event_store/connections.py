@@ -5,8 +5,6 @@ from typing import Any
 from psycopg import AsyncConnection, BaseConnection
 from psycopg_pool import AsyncConnectionPool
 
-from command_service.infrastructure.event_store import arrays
-
 CONNECT: dict[str, Any] = {
     "autocommit": True,
     "connect_timeout": 5,
@@ -37,7 +35,6 @@ async def open_connection(url: str) -> AsyncConnection[Any]:
 
 async def configure(connection: AsyncConnection[Any]) -> None:
     """What every connection of the service gets."""
-    arrays.register(connection)
     await connection.execute(_SESSION)
 
 

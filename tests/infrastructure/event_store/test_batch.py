@@ -6,6 +6,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format
 
 from command_service.infrastructure.event_store import PostgresEventStore, batch
 from command_service.infrastructure.event_store.connections import open_connection
@@ -28,9 +31,13 @@ from tests.support.cluster import Database
 async def send(connection: psycopg.AsyncConnection[Any], appends: Sequence[Append]) -> batch.Answer:
     """One call of the append function with exactly these appends."""
     items = [item_of(wish) for wish in appends]
-    cursor = psycopg.AsyncRawCursor(connection)
-    await cursor.execute(batch.call("public"), batch.encode(items), prepare=True, binary=True)
-    return batch.decode(items, await cursor.fetchall())
+    call, parameters = batch.call("public").as_string(connection).encode(), batch.encode(items)
+    result = connection.pgconn.exec_params(call, parameters, None, [Format.BINARY] * len(parameters), Format.BINARY)
+    if result.status != ExecStatus.TUPLES_OK:
+        raise error_from_result(result)
+    transformer = Transformer()
+    transformer.set_pgresult(result)
+    return batch.decode(items, transformer.load_rows(0, result.ntuples, tuple))
 
 
 async def test_poisoned_stale_and_repeated_append_are_refused_alone(store: PostgresEventStore) -> None:
