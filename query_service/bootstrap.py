@@ -31,6 +31,7 @@ from shared_kernel.auth.tokens import TokenVerifier
 from shared_kernel.clock import Clock, SystemClock
 from shared_kernel.errors import StartupRefused
 from shared_kernel.events.registry import registry
+from shared_kernel.messaging.client import redis_client
 from shared_kernel.observability import Metrics
 from shared_kernel.privacy.kek import Kek
 from shared_kernel.privacy.payload import PayloadCodec
@@ -168,7 +169,7 @@ def _shipped_policies() -> PolicyEngine:
 def _redis(settings: Settings) -> Redis:
     if settings.redis_url is None:
         raise StartupRefused("TWINLOG_REDIS_URL is missing.")
-    return Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
+    return redis_client(settings.redis_url, REDIS_SECONDS)
 
 
 def _vault_pool(settings: Settings) -> Pool:

@@ -22,10 +22,10 @@ LOOK_AGAIN = 0.01
 Entries = Sequence[Any]
 
 
-def redis_client(url: str) -> Redis:
-    """Connects when it is first used. Its commands raise redis.RedisError."""
+def redis_client(url: str, seconds: float = ANSWER_SECONDS) -> Redis:
+    """Connects when it is first used. Its commands raise redis.RedisError, also when no answer comes in time."""
     scheme, _, place = url.partition("://")
-    patience: dict[str, Any] = {"socket_timeout": ANSWER_SECONDS, "socket_connect_timeout": ANSWER_SECONDS}
+    patience: dict[str, Any] = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
     if scheme.endswith(CLUSTER):
         plain = f"{scheme.removesuffix(CLUSTER)}://{place}"
         # Its methods are those of the other client, as far as they are used; what is not is asked for below.
