@@ -30,6 +30,7 @@ from query_service.projector.diff import Difference, diff
 from query_service.projector.overview import Overview, overview
 from query_service.projector.projector import decoder_of
 from query_service.projector.rebuild import Rebuilt, rebuild
+from query_service.projector.shift import Tools
 from query_service.projector.switch import Switched, roll_back, switch
 from query_service.projector.verification import verify_all
 from shared_kernel.terminal import EXIT_FOUND, say, sentences
@@ -93,13 +94,7 @@ def pause_command(name: OneName, *, reason: Reason = "", as_json: Json = False) 
 
     Example: twinlog projections pause resources
     """
-    _steer(
-        name,
-        "pause",
-        lambda equipment, projection: rebuilding.pause(equipment.tools, projection.name),
-        reason,
-        as_json=as_json,
-    )
+    _steer(name, "pause", lambda tools, projection: rebuilding.pause(tools, projection.name), reason, as_json=as_json)
 
 
 @projections.command("resume")
@@ -108,13 +103,7 @@ def resume_command(name: OneName, *, reason: Reason = "", as_json: Json = False)
 
     Example: twinlog projections resume resources
     """
-    _steer(
-        name,
-        "resume",
-        lambda equipment, projection: rebuilding.resume(equipment.tools, projection.name),
-        reason,
-        as_json=as_json,
-    )
+    _steer(name, "resume", lambda tools, projection: rebuilding.resume(tools, projection.name), reason, as_json=as_json)
 
 
 @projections.command("cancel")
@@ -123,13 +112,7 @@ def cancel_command(name: OneName, *, reason: Reason = "", as_json: Json = False)
 
     Example: twinlog projections cancel resources
     """
-    _steer(
-        name,
-        "cancel",
-        lambda equipment, projection: rebuilding.cancel(equipment.tools, projection),
-        reason,
-        as_json=as_json,
-    )
+    _steer(name, "cancel", rebuilding.cancel, reason, as_json=as_json)
 
 
 @projections.command("diff")
@@ -190,13 +173,13 @@ def rollback(name: OneName, *, reason: Reason = "", as_json: Json = False) -> No
 def _steer(
     name: str,
     action: str,
-    act: Callable[[Equipment, Projection], Awaitable[None]],
+    act: Callable[[Tools, Projection], Awaitable[None]],
     reason: str,
     *,
     as_json: bool,
 ) -> None:
     async def both(equipment: Equipment) -> bool:
-        await act(equipment, projection)
+        await act(equipment.tools, projection)
         return await record(equipment, action, name, reason=reason)
 
     with sentences(as_json=as_json):
@@ -274,10 +257,11 @@ def _say_switched(switched: Switched, *, recorded: bool, as_json: bool) -> None:
 
 
 def _status_table(found: Sequence[Overview]) -> Table:
-    table = table_of("Read models", "name", "live", "version", "horizon", "lag", "shadow", "its lag", "parked")
+    columns = ("name", "live", "version", "horizon", "lag", "seconds", "shadow", "its lag", "parked")
+    table = table_of("Read models", *columns)
     for each in found:
         version = f"{each.version} (rebuild due)" if each.rebuild_due else str(each.version)
-        cells = (each.horizon, each.lag, each.shadow, each.shadow_lag, each.parked)
+        cells = (each.horizon, each.lag, each.lag_seconds, each.shadow, each.shadow_lag, each.parked)
         table.add_row(each.name, each.active, version, *("-" if cell is None else str(cell) for cell in cells))
     return table
 

@@ -1,11 +1,14 @@
 """What operators see of the read models: which generation answers, how far each one is, what stands still."""
 
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
 
+from query_service.infrastructure.feed import Feed, FeedUnavailable
 from query_service.projector import checkpoints, generations, parking
 from query_service.projector.checkpoints import Checkpoint, Unit
 from query_service.projector.generations import Registered
@@ -18,6 +21,7 @@ from shared_kernel.messaging.mark import MARK_KEY, Mark
 class Overview:
     """One projection. `lag` counts positions of the published log; None while Redis does not tell the mark.
 
+    `lag_seconds` is the age of the oldest event that is not handled; None while the feed does not tell it either.
     `rebuild_due` says that this release folds events differently than the live rows were made.
     """
 
@@ -28,6 +32,7 @@ class Overview:
     shadow: str | None
     horizon: int
     lag: int | None
+    lag_seconds: float | None
     shadow_lag: int | None
     parked: int
 
@@ -44,7 +49,41 @@ async def overview(tools: Tools) -> Sequence[Overview]:
         _, partitions = await generations.installed(connection) or (0, 0)
         found = await checkpoints.read(connection, range(partitions))
         parked = await parking.streams(connection)
-    return [_of(row, versions.get(row.name), found, parked, mark) for row in known.values()]
+    ages = Ages(tools.feed, mark)
+    return [
+        _of(row, versions.get(row.name), found, parked, mark, seconds=await ages.oldest(found, row.live))
+        for row in known.values()
+    ]
+
+
+class Ages:
+    """How old the events are that wait; each is asked for once, however many projections wait for it."""
+
+    def __init__(self, feed: Feed, mark: Mark | None) -> None:
+        self._feed = feed
+        self._mark = mark
+        self._known: dict[tuple[int, int], float] = {}
+
+    async def oldest(self, found: Sequence[Checkpoint], unit: Unit) -> float | None:
+        """Seconds since the oldest event that the unit has not handled was recorded; 0 when it has handled all."""
+        if self._mark is None:
+            return None
+        last = self._mark.last
+        late = [each for each in found if each.unit == unit and each.position < last[each.partition]]
+        try:
+            return max([await self._age(each.partition, each.position) for each in late], default=0.0)
+        except FeedUnavailable:
+            return None
+
+    async def _age(self, partition: int, position: int) -> float:
+        """Of the first event after a position."""
+        if (partition, position) not in self._known:
+            upto = 0 if self._mark is None else self._mark.head
+            async with aclosing(self._feed.read(partition, position, upto, 1, page=1)) as stretches:
+                first = await anext(stretches, None)
+            since = time.time() - first.rows[0].recorded_at / 1_000_000 if first else 0.0
+            self._known[partition, position] = max(0.0, round(since, 3))
+        return self._known[partition, position]
 
 
 def _of(
@@ -53,6 +92,8 @@ def _of(
     found: Sequence[Checkpoint],
     parked: Sequence[ParkedStream],
     mark: Mark | None,
+    *,
+    seconds: float | None,
 ) -> Overview:
     live, shadow = _horizon(found, row.live, mark), _horizon(found, row.shadow, mark)
     return Overview(
@@ -63,6 +104,7 @@ def _of(
         shadow=None if row.shadow_version is None else row.shadow.generation,
         horizon=live,
         lag=None if mark is None else max(0, mark.head - live),
+        lag_seconds=seconds,
         shadow_lag=None if mark is None or row.shadow_version is None else max(0, mark.head - shadow),
         parked=sum(Unit(stream.projection, stream.generation) == row.live for stream in parked),
     )

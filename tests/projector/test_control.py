@@ -1,7 +1,8 @@
 """Operators' requests: heard whatever the batches are doing, carried out once, and their outcome kept."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -71,12 +72,19 @@ async def active(side: ReadSide) -> str:
     return str(generation)
 
 
-async def test_rebuild_waits_for_approval_then_answers_then_goes_back(side: ReadSide) -> None:
-    write(side, 20)
+@asynccontextmanager
+async def operated(side: ReadSide, tallies: int) -> AsyncIterator[None]:
+    """A projector that has handled so many tallies and listens to operators."""
+    write(side, tallies)
     await side.publish()
     async with side.projector():
         await side.caught_up(LIVE)
         await listening(side)
+        yield
+
+
+async def test_rebuild_waits_for_approval_then_answers_then_goes_back(side: ReadSide) -> None:
+    async with operated(side, 20):
         await ask(side, RebuildRequested(projection=NAME))
         await rebuild_is(side, "built")
         assert await side.rows("SELECT difference FROM public.rebuilds") == [
@@ -92,22 +100,14 @@ async def test_rebuild_waits_for_approval_then_answers_then_goes_back(side: Read
 
 
 async def test_rebuild_at_once_needs_no_second_word(side: ReadSide) -> None:
-    write(side, 5)
-    await side.publish()
-    async with side.projector():
-        await side.caught_up(LIVE)
-        await listening(side)
+    async with operated(side, 5):
         await ask(side, RebuildRequested(projection=NAME, at_once=True))
         await rebuild_is(side, "switched")
         assert await active(side) == "green"
 
 
 async def test_paused_rebuild_rests_until_it_is_resumed(side: ReadSide) -> None:
-    write(side, 30)
-    await side.publish()
-    async with side.projector():
-        await side.caught_up(LIVE)
-        await listening(side)
+    async with operated(side, 30):
         side.feed_server.away = True  # so that the rebuild cannot be faster than the word that pauses it
         await ask(side, RebuildRequested(projection=NAME))
         await ask(side, RebuildPaused(projection=NAME))
@@ -121,11 +121,7 @@ async def test_paused_rebuild_rests_until_it_is_resumed(side: ReadSide) -> None:
 
 
 async def test_cancelled_rebuild_leaves_no_trace_and_live_rows_alone(side: ReadSide) -> None:
-    write(side, 5)
-    await side.publish()
-    async with side.projector():
-        await side.caught_up(LIVE)
-        await listening(side)
+    async with operated(side, 5):
         await ask(side, RebuildRequested(projection=NAME))
         await rebuild_is(side, "built")
         await ask(side, RebuildCancelled(projection=NAME))
@@ -135,11 +131,7 @@ async def test_cancelled_rebuild_leaves_no_trace_and_live_rows_alone(side: ReadS
 
 
 async def test_stuck_projector_still_hears(side: ReadSide) -> None:
-    write(side, 5)
-    await side.publish()
-    async with side.projector():
-        await side.caught_up(LIVE)
-        await listening(side)
+    async with operated(side, 5):
         side.history.append(f"operations-{NAME}", RollbackRequested(projection=NAME))
         message = side.history.messages(len(side.history.rows) - 1)[0]
         fields: dict[Any, Any] = dict(encode(message))
@@ -196,11 +188,7 @@ async def test_request_of_the_past_is_not_repeated_by_a_new_query_database(side:
 
 
 async def test_what_was_carried_out_at_the_command_line_is_only_kept(side: ReadSide) -> None:
-    write(side, 1)
-    await side.publish()
-    async with side.projector():
-        await side.caught_up(LIVE)
-        await listening(side)
+    async with operated(side, 1):
         await ask(side, RebuildRequested(projection=NAME, carried_out=True))
         await eventually(settled(side, ("rebuild", "done")), "it is kept")
     assert await side.rows("SELECT projection FROM public.rebuilds") == []

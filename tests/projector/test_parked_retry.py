@@ -6,11 +6,15 @@ import pytest
 
 from query_service.projector import parked_retry
 from query_service.projector.checkpoints import Unit
+from query_service.projector.decoding import Decoder
+from query_service.projector.engine import Engine
 from query_service.projector.parked_retry import NothingParked, NotTheFirst, retry, retry_due, skip
 from query_service.projector.rebuild import rebuild
+from shared_kernel.events.upcasters import Upcaster
+from shared_kernel.privacy.payload import PayloadCodec
 from tests.projector.test_control import FIXED, write
 from tests.support.read_side import ReadSide
-from tests.support.tallies import PROJECTION, TallyRaised
+from tests.support.tallies import PROJECTION, REGISTRY, TallyRaised
 
 NAME = "tallies"
 LIVE = Unit(NAME, "blue")
@@ -40,6 +44,24 @@ async def test_retry_with_the_same_code_parks_again_and_counts(side: ReadSide) -
     assert (outcome.handled, outcome.parked, outcome.stopped_at) == (0, 2, 2)
     assert outcome.reason.startswith("NegativeRaise")
     assert await side.rows("SELECT position, attempts FROM public.parked_events ORDER BY position") == [(2, 2), (3, 1)]
+
+
+async def test_retry_applies_upcasters_that_came_later(side: ReadSide) -> None:
+    await side.register()
+    (tally,) = write(side, 1)
+    old = b'{"tally_id": "%s", "amount": 7}' % str(tally).encode()
+    side.history.append_bytes(f"tallies-{tally}", "tallies.TallyRaised.v0", old)
+    await side.apply(side.engine(), side.slices())
+    stream = ("default", f"tallies-{tally}")
+    (still,) = await retry(side.pool, side.engine(), NAME, stream)
+    assert (still.handled, still.parked) == (0, 1)
+    steps: dict[str, Upcaster] = {
+        "tallies.TallyRaised.v0": lambda data: (TallyRaised.TOPIC, {"tally_id": data["tally_id"], "by": data["amount"]})
+    }
+    decoder = Decoder(REGISTRY, PayloadCodec(REGISTRY, steps), side.vault, frozenset(PROJECTION.folds))
+    (outcome,) = await retry(side.pool, Engine([PROJECTION], decoder, side.history.partitions), NAME, stream)
+    assert (outcome.handled, outcome.parked) == (1, 0)
+    assert await side.totals() == {str(tally): 8}
 
 
 async def test_rehearsed_retry_tells_how_it_would_go_and_changes_nothing(side: ReadSide) -> None:
