@@ -2,6 +2,7 @@
 
 import typer
 
+from command_service.cli.events import events
 from command_service.cli.keys import keys
 from command_service.cli.tenancy import tenants, users
 
@@ -9,3 +10,4 @@ app = typer.Typer(no_args_is_help=True)
 app.add_typer(tenants, name="tenants")
 app.add_typer(users, name="users")
 app.add_typer(keys, name="keys")
+app.add_typer(events, name="events")

@@ -20,7 +20,7 @@ UNREADABLE = "The event store cannot be read just now; try again in a moment."
 
 R = TypeVar("R")
 
-_COLUMNS = sql.SQL(
+COLUMNS = sql.SQL(
     """position, tenant, tenant_seq, stream, version, topic, payload_format, payload, metadata, event_id,
     recorded_at, slot, leaf_version, leaf_hash"""
 )
@@ -210,13 +210,19 @@ class Reads:
             left = None if left is None else left - len(rows)
 
     async def _fetch(self, shape: type[R], query: LiteralString, parameters: Sequence[Any]) -> list[R]:
-        return await self._run(query, parameters, args_row(shape))
+        return await self._run(self._statement(query), parameters, args_row(shape))
+
+    async def _ask(self, shape: type[R], statement: sql.Composed) -> list[R]:
+        """A statement that is made for the occasion."""
+        return await self._run(statement, (), args_row(shape), prepare=False)
 
     async def _first(self, query: LiteralString, parameters: Sequence[Any]) -> tuple[Any, ...] | None:
-        rows = await self._run(query, parameters, tuple_row)
+        rows = await self._run(self._statement(query), parameters, tuple_row)
         return rows[0] if rows else None
 
-    async def _run(self, query: LiteralString, parameters: Sequence[Any], row: AsyncRowFactory[R]) -> list[R]:
+    async def _run(
+        self, statement: sql.Composed, parameters: Sequence[Any], row: AsyncRowFactory[R], *, prepare: bool = True
+    ) -> list[R]:
         """A restarted server leaves dead connections in the pool; a read does no harm: try again past all of them."""
         for attempt in range(self._pool.max_size + 1):
             try:
@@ -224,7 +230,7 @@ class Reads:
                     self._pool.connection() as connection,
                     connection.cursor(binary=True, row_factory=row) as cursor,
                 ):
-                    await cursor.execute(self._statement(query), parameters, prepare=True)
+                    await cursor.execute(statement, parameters, prepare=prepare)
                     return await cursor.fetchall()
             except (psycopg.OperationalError, PoolClosed) as error:
                 if attempt == self._pool.max_size or not lost(error):
@@ -233,7 +239,7 @@ class Reads:
 
     def _statement(self, query: LiteralString) -> sql.Composed:
         if query not in self._statements:
-            self._statements[query] = sql.SQL(query).format(schema=self._schema, columns=_COLUMNS)
+            self._statements[query] = sql.SQL(query).format(schema=self._schema, columns=COLUMNS)
         return self._statements[query]
 
 
