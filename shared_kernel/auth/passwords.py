@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from importlib import resources
+from itertools import pairwise
 from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
@@ -22,6 +23,8 @@ SALT_BYTES = 16
 MIN_CHARACTERS = 8
 MAX_CHARACTERS = 128
 MIN_DISTINCT = 3
+MAX_PERIOD = 3
+MAX_TRIVIAL = 16
 MAX_WAITING = 256
 
 T = TypeVar("T")
@@ -74,8 +77,8 @@ class Passwords:
 
 
 def refuse_weak(password: str, *personal: str) -> None:
-    """Raises WeakPassword for less than 8 or more than 128 characters, a common password, one or two
-    characters repeated, or one of `personal`.
+    """Raises WeakPassword for less than 8 or more than 128 characters, a common password, one or two different
+    characters, a part repeated, characters that follow one another, or one of `personal`.
 
     `personal` are the person's address and name; an address counts whole and up to its `@`. Nothing is trimmed,
     folded or cut before a password is hashed; only this comparison ignores case.
@@ -83,7 +86,7 @@ def refuse_weak(password: str, *personal: str) -> None:
     if not MIN_CHARACTERS <= len(password) <= MAX_CHARACTERS:
         raise WeakPassword(f"A password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters.")
     folded = password.casefold()
-    if folded in common_passwords() or len(set(folded)) < MIN_DISTINCT:
+    if folded in common_passwords() or _is_trivial(folded):
         raise WeakPassword("This password is one of the first that anybody would try; choose another.")
     if folded in {form for text in personal for form in (text.casefold(), text.casefold().partition("@")[0])}:
         raise WeakPassword("A password must not be your own name or address; choose another.")
@@ -94,6 +97,14 @@ def common_passwords() -> frozenset[str]:
     """The 5,000 most common passwords of at least eight characters, from the file beside this module."""
     text = resources.files(__package__).joinpath("common_passwords.txt").read_text(encoding="utf-8")
     return frozenset(line.casefold() for line in text.splitlines() if not line.startswith("#"))
+
+
+def _is_trivial(password: str) -> bool:
+    """`aaaabbbb`, `abcabcab`, `cdefghij`, `98765432`; what is long may repeat itself."""
+    repeats = any(password[period:] == password[:-period] for period in range(1, MAX_PERIOD + 1))
+    steps = {ord(after) - ord(before) for before, after in pairwise(password)}
+    short = len(password) <= MAX_TRIVIAL
+    return len(set(password)) < MIN_DISTINCT or (short and (repeats or steps in ({1}, {-1})))
 
 
 def _bytes_of(password: str) -> bytes:

@@ -13,6 +13,7 @@ from shared_kernel.rates.limiter import Limiter
 from shared_kernel.rates.local import MAX_BUCKETS, LocalBuckets
 from shared_kernel.rates.quota import Charge, Level, Quota, refused
 from shared_kernel.rates.shared import PREFIX, NobodyCounts, SharedBuckets
+from tests.support.valkey_cluster import running_valkey_cluster
 from tests.support.waiting import eventually
 
 SLOW = Quota("slow", 100, 86_400)
@@ -145,6 +146,17 @@ async def test_redis_and_memory_decide_alike(shared: SharedBuckets) -> None:
         found, expected = await shared.take(charges), local.take(charges)
         assert [level.wait > 0 for level in found] == [level.wait > 0 for level in expected]
         assert all(abs(one.left - other.left) <= 1 for one, other in zip(found, expected, strict=True))
+
+
+async def test_on_a_cluster_the_buckets_of_one_call_are_on_one_node() -> None:
+    with running_valkey_cluster() as url:
+        buckets = SharedBuckets.at(url)
+        try:
+            calls = (buckets.take([Charge(SLOW, "all"), Charge(SLOW, str(n))]) for n in range(150))
+            answers = await asyncio.gather(*calls)
+        finally:
+            await buckets.close()
+    assert sum(map(paid, answers)) == SLOW.amount
 
 
 async def test_bucket_outlives_the_scripts_cache_and_is_gone_when_full(redis_url: str, shared: SharedBuckets) -> None:
