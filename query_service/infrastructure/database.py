@@ -69,7 +69,7 @@ class Database:
         asked = self._lookups.get((lookup, generation))
         if asked is None:
             find_all = partial(self._find_all, lookup, in_generation(lookup.query, generation))
-            asked = self._lookups[(lookup, generation)] = Coalescer(find_all)
+            asked = self._lookups[(lookup, generation)] = Coalescer(find_all, at_once=1)
         return await asked.ask(key)
 
     async def _find_all(self, lookup: Lookup, query: Query, keys: Sequence[Key]) -> Sequence[DictRow | None]:

@@ -1,6 +1,6 @@
 """Reading the log and what stands beside it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString, TypeVar
 from uuid import UUID
@@ -11,6 +11,7 @@ from psycopg.rows import AsyncRowFactory, args_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from command_service.infrastructure.event_store.port import IdempotencyRecord, StoreUnavailable
+from command_service.infrastructure.event_store.together import Together
 from shared_kernel.events.envelope import StoredRow
 
 BATCH = 1_000
@@ -76,12 +77,6 @@ FROM {schema}.installation i
 
 _INSTALLATION = "SELECT installation_id, epoch, partitions FROM {schema}.installation"
 
-_ANSWER = """
-SELECT actor, key, fingerprint, status, answer FROM {schema}.idempotency
-WHERE key = %s AND actor = %s AND tenant = %s
-    AND created_at >= (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint - 86400000000
-"""
-
 _CLAIM = "SELECT stream FROM {schema}.claims WHERE tenant = %s AND kind = %s AND key = %s"
 
 _NOTIFY = "SELECT pg_notify(%s, '') AS sent"
@@ -130,8 +125,11 @@ class Reads:
         self._pool = pool
         self._schema = sql.Identifier(schema)
         self._statements: dict[LiteralString, sql.Composed] = {}
+        self._together = Together(self._fetch)
 
     async def stream(self, tenant: str, stream: str, after_version: int, limit: int | None) -> list[StoredRow]:
+        if limit is None:
+            return await self._together.stream(tenant, stream, after_version)
         return await self._fetch(StoredRow, _STREAM, (tenant, stream, after_version, limit))
 
     async def stream_backwards(
@@ -184,8 +182,7 @@ class Reads:
         return found[0]
 
     async def answer(self, tenant: str, actor: str, key: bytes) -> IdempotencyRecord | None:
-        found = await self._fetch(IdempotencyRecord, _ANSWER, (key, actor, tenant))
-        return found[0] if found else None
+        return await self._together.answer(tenant, actor, key)
 
     async def claim(self, tenant: str, kind: str, key: str) -> str | None:
         row = await self._first(_CLAIM, (tenant, kind, key))
@@ -209,7 +206,7 @@ class Reads:
             start = rows[-1].position
             left = None if left is None else left - len(rows)
 
-    async def _fetch(self, shape: type[R], query: LiteralString, parameters: Sequence[Any]) -> list[R]:
+    async def _fetch(self, shape: Callable[..., R], query: LiteralString, parameters: Sequence[Any]) -> list[R]:
         return await self._run(self._statement(query), parameters, args_row(shape))
 
     async def _ask(self, shape: type[R], statement: sql.Composed) -> list[R]:
