@@ -19,7 +19,12 @@ NOT_FOR = {
     "owner": {"COMMAND_SECRET", "SHARED_SECRET", "KEK"},
 }
 
-WIDE_RATES = {"RATE_ADDRESS": "600000/60", "RATE_USER": "300000/60", "RATE_TENANT": "3000000/60"}
+WIDE_RATES = {
+    "RATE_ADDRESS": "600000/60",
+    "RATE_USER": "300000/60",
+    "RATE_TENANT": "3000000/60",
+    "RATE_NETWORK": "3000/60",
+}
 """On a machine of one's own everybody is at one address, and measures. What can be guessed stays as narrow."""
 
 Variables = dict[str, str]
