@@ -2,15 +2,23 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import orjson
+import psycopg
+import pytest
+from psycopg import AsyncConnection
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from query_service.projector import projector as projector_module
+from query_service.projector.batch import Slice
 from query_service.projector.checkpoints import LOG, Unit
+from query_service.projector.engine import Applied, Engine
 from query_service.projector.shift import Tools
 from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY
 from shared_kernel.messaging.mark import MARK_KEY
@@ -191,6 +199,33 @@ async def test_lost_database_sessions_are_replaced(side: ReadSide) -> None:
         await side.publish(20)
         await side.caught_up()
     assert Counter((await side.totals()).values()) == {1: 20}
+
+
+class Forgetful(Engine):
+    """Every batch is committed, but the answer to the first few never arrives."""
+
+    lost = 0
+
+    async def apply(self, connection: AsyncConnection[Any], slices: Sequence[Slice]) -> Applied:
+        applied = await super().apply(connection, slices)
+        if Forgetful.lost < 3:
+            Forgetful.lost += 1
+            raise psycopg.OperationalError("the answer was lost")
+        return applied
+
+
+async def test_commit_whose_answer_was_lost_has_its_effect_once(
+    side: ReadSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(projector_module, "Engine", Forgetful)
+    async with side.projector():
+        for _ in range(4):
+            before = len(side.history.rows)
+            write(side, 5, by=2)
+            await side.publish(before)
+            await side.caught_up()
+    assert Forgetful.lost == 3
+    assert sorted((await side.totals()).values()) == [2] * 20
 
 
 async def test_mark_that_nobody_can_read_does_no_harm(side: ReadSide) -> None:
