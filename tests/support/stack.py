@@ -65,12 +65,15 @@ def twinlog(
     )
 
 
-def start_up(data: Path, *words: str, identity: Identity | None = None) -> "subprocess.Popen[str]":
-    """Start `twinlog up --json` on free ports, and leave it to the caller."""
+def start_up(
+    data: Path, *words: str, identity: Identity | None = None, variables: Mapping[str, str] | None = None
+) -> "subprocess.Popen[str]":
+    """Start `twinlog up --json` on free ports, with these variables besides, and leave it to the caller."""
     return start_python(
         ["-m", "deploy.cli", "up", "--data", str(data), "--json", *(words or ANY_PORTS)],
         identity,
         interpreter_for(identity, "import deploy.cli") or sys.executable,
+        variables,
     )
 
 
@@ -93,9 +96,9 @@ def data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running_stack() -> Iterator[Stack]:
+def running_stack(variables: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """A stack that is ready; it is stopped as Ctrl-C would, and must end without complaint."""
-    with data_folder() as data, start_up(data) as process:
+    with data_folder() as data, start_up(data, variables=variables) as process:
         try:
             yield await_ready(process)
         finally:
