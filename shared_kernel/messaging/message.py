@@ -36,20 +36,7 @@ def words(message: Message) -> tuple[bytes, ...]:
     """
     row = message.row
     return (
-        b"ce_specversion",
-        b"1.0",
-        b"ce_id",
-        str(row.event_id).encode(),
-        b"ce_source",
-        SOURCE,
-        b"ce_type",
-        row.topic.encode(),
-        b"ce_subject",
-        row.stream.encode(),
-        b"ce_time",
-        rfc3339(row.recorded_at).encode(),
-        b"ce_datacontenttype",
-        CONTENT_TYPES[row.payload_format],
+        *_attributes(row),
         b"ce_epoch",
         b"%d" % message.epoch,
         b"ce_position",
@@ -74,6 +61,26 @@ def words(message: Message) -> tuple[bytes, ...]:
         row.metadata,
         b"data",
         row.payload,
+    )
+
+
+def _attributes(row: StoredRow) -> tuple[bytes, ...]:
+    """Those that every CloudEvent has."""
+    return (
+        b"ce_specversion",
+        b"1.0",
+        b"ce_id",
+        str(row.event_id).encode(),
+        b"ce_source",
+        SOURCE,
+        b"ce_type",
+        row.topic.encode(),
+        b"ce_subject",
+        row.stream.encode(),
+        b"ce_time",
+        rfc3339(row.recorded_at).encode(),
+        b"ce_datacontenttype",
+        CONTENT_TYPES[row.payload_format],
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.support.chain import Chain, projector_variables, running_chain
 from tests.support.cluster import Database, Vault
 from tests.support.feed_server import running_feed
 from tests.support.history import History
@@ -20,3 +21,18 @@ async def side(query_database: Database, vault_database: Vault, redis_url: str) 
         read_side(query_database.app_url, vault_database.reader_url, redis_url, server) as ready,
     ):
         yield ready
+
+
+@pytest.fixture
+def variables(query_database: Database, vault_database: Vault, redis_url: str) -> dict[str, str]:
+    """Settings of a projector as a process."""
+    return projector_variables(query_database, vault_database, redis_url)
+
+
+@pytest.fixture
+async def chain(
+    command_database: Database, query_database: Database, vault_database: Vault, variables: dict[str, str]
+) -> AsyncIterator[Chain]:
+    """Every process that an event passes."""
+    async with running_chain(command_database, query_database, vault_database, variables) as running:
+        yield running

@@ -1,47 +1,24 @@
 """The projector as a process, and the whole way of an event: log, relay, Redis, projector, row; all of them real."""
 
 import asyncio
-import json
-import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx2
 import psycopg
 import pytest
 import redis
-from typer.testing import CliRunner
 
 from command_service.infrastructure.event_store.port import Append, NewEvent
-from command_service.infrastructure.event_store.store import MAX_PAYLOAD, PostgresEventStore
-from query_service.cli import app
-from shared_kernel.events.registry import registry
-from shared_kernel.events.resources import ResourceArchived, ResourceCreated
+from shared_kernel.events.resources import ResourceArchived
 from shared_kernel.messaging.mark import Mark
-from shared_kernel.messaging.partition import stream_key
-from tests.support.cluster import Database, Vault
-from tests.support.command_process import CommandProcess, command_process, start
-from tests.support.command_process import variables_of as command_variables
+from tests.support.chain import PROJECTOR, Chain, run_twinlog
+from tests.support.cluster import Database
+from tests.support.command_process import command_process, start
 from tests.support.history import METADATA
 from tests.support.processes import wait_until
 
-MODULE = "query_service.projector"
-
-
-@pytest.fixture
-def variables(query_database: Database, vault_database: Vault, redis_url: str) -> dict[str, str]:
-    return {
-        "TWINLOG_ENV": "development",
-        "TWINLOG_QUERY_DATABASE_URL": query_database.app_url,
-        "TWINLOG_VAULT_DATABASE_URL": vault_database.reader_url,
-        "TWINLOG_REDIS_URL": redis_url,
-        "TWINLOG_COMMAND_URL": "http://127.0.0.1:1",
-        "TWINLOG_PROJECTOR_PORT": "0",
-    }
+MODULE = PROJECTOR
 
 
 def refused(variables: dict[str, str]) -> tuple[int, str]:
@@ -86,77 +63,6 @@ def test_projector_that_finds_neither_mark_nor_feed_waits_and_says_so(variables:
         assert projector.stop() == 0
 
 
-def created_as(resource: UUID, name: str) -> ResourceCreated:
-    return ResourceCreated(
-        resource_id=resource,
-        owner=uuid4(),
-        name=name,
-        description="",
-        classification="internal",
-        attributes={"n": len(name)},
-        tags=("a", "b"),
-    )
-
-
-@dataclass(slots=True)
-class Chain:
-    """All processes that an event passes."""
-
-    store: PostgresEventStore
-    store_url: str
-    query_database: Database
-    variables: dict[str, str]
-    relay: CommandProcess
-    projector: CommandProcess
-
-    async def append(self, count: int) -> None:
-        """New resources, every second one archived at once."""
-        await asyncio.gather(*(self._append(number) for number in range(count)))
-
-    async def _append(self, number: int) -> None:
-        resource = uuid4()
-        created = created_as(resource, f"r{number}")
-        archived = (ResourceArchived(resource_id=resource),) if number % 2 else ()
-        events = tuple(
-            NewEvent(uuid4(), event.TOPIC, event.model_dump_json().encode(), METADATA) for event in (created, *archived)
-        )
-        await self.store.append(Append("default", f"resources-{resource}", 0, events))
-
-    def rows(self) -> int:
-        with psycopg.connect(self.query_database.app_url) as connection:
-            (count,) = connection.execute("SELECT count(*) FROM blue.resources").fetchone() or (0,)
-            return int(count)
-
-    async def shows(self, rows: int) -> None:
-        await asyncio.to_thread(wait_until, lambda: self.rows() == rows, f"{rows} resources are shown")
-
-    async def twinlog(self, *words: str) -> tuple[int, dict[str, Any]]:
-        return await asyncio.to_thread(run_twinlog, self.variables, *words)
-
-
-def run_twinlog(variables: dict[str, str], *words: str) -> tuple[int, dict[str, Any]]:
-    """A command of an operator: exit code and answer."""
-    mine = {name: None for name in os.environ if name.startswith("TWINLOG_")}
-    done = CliRunner(env={**mine, **variables}).invoke(app, [*words, "--json"])
-    assert done.stderr == ""
-    return done.exit_code, json.loads(done.stdout)
-
-
-@pytest.fixture
-async def chain(
-    command_database: Database, query_database: Database, vault_database: Vault, variables: dict[str, str]
-) -> AsyncIterator[Chain]:
-    relayed = {"TWINLOG_REDIS_URL": variables["TWINLOG_REDIS_URL"], "TWINLOG_RELAY_PORT": "0"}
-    settings = command_variables(command_database, vault_database, **relayed)
-    with ExitStack() as stack:
-        command = stack.enter_context(command_process(settings))
-        variables |= {"TWINLOG_COMMAND_URL": command.url}
-        relay = stack.enter_context(command_process(settings, "command_service.relay"))
-        projector = stack.enter_context(command_process(variables, MODULE))
-        async with PostgresEventStore(command_database.app_url, topics=registry().by_topic.keys()) as store:
-            yield Chain(store, command_database.app_url, query_database, variables, relay, projector)
-
-
 async def test_event_travels_from_the_log_to_a_row_and_a_rebuild_shows_the_same(chain: Chain) -> None:
     await chain.append(50)
     await chain.shows(50)
@@ -174,37 +80,6 @@ async def test_event_travels_from_the_log_to_a_row_and_a_rebuild_shows_the_same(
         connection.execute("UPDATE blue.resources SET name = 'forged' WHERE name = 'r3'")
     code, compared = await chain.twinlog("projections", "diff", "resources")
     assert (code, compared["ok"], compared["projections"]["resources"]["different"]) == (1, False, 1)
-
-
-async def test_event_of_any_size_arrives_and_holds_nobody_up(chain: Chain) -> None:
-    """The largest legal one on the stream; one that only the persistence module could write, through the feed."""
-    sizes = {uuid4(): MAX_PAYLOAD, uuid4(): 10 * 1024 * 1024}
-    store = PostgresEventStore(chain.store_url, topics=registry().by_topic.keys(), max_payload=max(sizes.values()))
-    async with store:
-        for resource, size in sizes.items():
-            created = created_as(resource, f"r{size}")
-            archived = b'{"resource_id":"%s","padding":"%s"}' % (str(resource).encode(), b"x" * size)
-            archived = archived[: size - 2] + b'"}'
-            events = [
-                NewEvent(uuid4(), ResourceCreated.TOPIC, created.model_dump_json().encode(), METADATA),
-                NewEvent(uuid4(), ResourceArchived.TOPIC, archived, METADATA),
-            ]
-            await store.append(Append("default", f"resources-{resource}", 0, tuple(events)))
-    await chain.append(2)
-    await chain.shows(4)
-
-    def arrived() -> bool:
-        with psycopg.connect(chain.query_database.app_url) as connection:
-            query = "SELECT octet_length(payload) FROM audit_events WHERE octet_length(payload) > 100000 ORDER BY 1"
-            return [size for (size,) in connection.execute(query).fetchall()] == sorted(sizes.values())
-
-    await asyncio.to_thread(wait_until, arrived, "both are in the audit copy")
-    with psycopg.connect(chain.query_database.app_url) as connection:
-        states = connection.execute("SELECT state FROM blue.resources WHERE length(name) > 5").fetchall()
-    assert states[:2] == [("archived",), ("archived",)]
-    with redis.Redis.from_url(chain.variables["TWINLOG_REDIS_URL"]) as client:
-        entries: Any = [entry for n in range(8) for entry in client.xrange(stream_key(n))]
-    assert max(len(fields[b"data"]) for _, fields in entries) == MAX_PAYLOAD
 
 
 async def switch_and_back(chain: Chain) -> None:

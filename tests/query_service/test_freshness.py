@@ -122,32 +122,6 @@ async def test_a_restored_log_ends_the_promises_made_before(query_side: QuerySid
     assert (await ask(query_side, "/v1/resources", later)).status_code == 200
 
 
-async def test_a_mark_of_another_log_is_believed_only_as_long_as_redis_repeats_it(query_side: QuerySide) -> None:
-    await query_side.create(ADA)
-    await query_side.catch_up()
-    token = query_side.consistency_token(1)
-    await query_side.redis.set(MARK_KEY, Mark(99, 10**9, (0,) * 4, 10**18).encode())
-    await query_side.services.freshness.refresh()
-    assert (await ask(query_side, "/v1/resources", token)).json()["code"] == "log-epoch-changed"
-    assert query_side.services.freshness.progress.horizon("resources") <= 1
-    await query_side.publish_mark()
-    await query_side.services.freshness.refresh()
-    assert (await ask(query_side, "/v1/resources", token)).status_code == 200
-
-
-async def test_a_read_model_that_is_built_again_after_a_restore_says_so(query_side: QuerySide) -> None:
-    await query_side.create(ADA)
-    await query_side.catch_up()
-    await query_side.sql("INSERT INTO public.log_epochs (epoch, followed, agreed_upto, lost) VALUES (2, 1, 1, 5)")
-    await query_side.services.freshness.refresh()
-    assert (await query_side.get("/v1/resources", ADMIN)).status_code == 200, "this one is where the copy ends"
-    await query_side.sql("UPDATE public.checkpoints SET position = 0 WHERE projection = 'resources'")
-    await query_side.services.freshness.refresh()
-    answer = await query_side.get("/v1/resources", ADMIN)
-    assert (answer.status_code, answer.json()["code"]) == (503, "read-model-behind")
-    assert "being built again" in answer.json()["detail"]
-
-
 async def test_a_parked_stream_is_named_and_all_others_flow(query_side: QuerySide) -> None:
     parked, fine = await query_side.create(ADA), await query_side.create(ADA)
     query_side.log.keep(TENANT, f"resources-{parked}", "resources.ResourcePainted.v1", b"{}", b"{}")
