@@ -5,7 +5,10 @@ import gc
 import json
 import sys
 
-from tests.benchmarks.contestants import CONTESTANTS
+from tests.benchmarks.contestants import Load
+from tests.benchmarks.rivals import CONTESTANTS
+
+SHARES = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999}
 
 
 def quantile(ordered: list[float], share: float) -> float:
@@ -18,19 +21,18 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--writers", type=int, required=True)
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--size", type=int, default=200)
+    parser.add_argument("--events", type=int, default=0, help="how many the store holds already")
     options = parser.parse_args()
     gc.collect()
     gc.freeze()  # what was imported is not garbage, and looking at it would be part of somebody's latency
-    measured = CONTESTANTS[options.contestant](options.url, options.writers, options.seconds)
+    load = Load(options.url, options.writers, options.seconds, options.size, options.events)
+    measured = CONTESTANTS[options.contestant](load)
     latencies = sorted(measured.latencies)
     figures = {name: round(1e3 * quantile(latencies, share), 3) for name, share in SHARES.items()}
-    sys.stdout.write(
-        json.dumps({"appends": len(latencies), "per_second": round(len(latencies) / measured.seconds), **figures})
-        + "\n"
-    )
+    done = len(latencies) * measured.each
+    sys.stdout.write(json.dumps({"count": done, "per_second": round(done / measured.seconds), **figures}) + "\n")
 
-
-SHARES = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999}
 
 if __name__ == "__main__":
     main()
