@@ -22,7 +22,7 @@ from shared_kernel.process import Unreachable, place_of
 
 REDIS = "redis"
 READ_MODELS = "read-models"
-_CHECKPOINTS = "SELECT coalesce(max(epoch), 0), coalesce(max(position), 0) FROM public.checkpoints"
+_CHECKPOINTS = "SELECT epoch, position FROM public.checkpoints ORDER BY epoch DESC, position DESC LIMIT 1"
 
 epoch = typer.Typer(no_args_is_help=True, help="The epoch of the log, which a restore ends.")
 
@@ -108,7 +108,7 @@ async def _in_read_models(url: str) -> Sequence[Sighting]:
             f"The read models at {place_of(url)} cannot be asked for the epoch they know ({type(error).__name__}): "
             f"start their database, or say --without {READ_MODELS} if it is lost."
         ) from error
-    return newest("checkpoints of the read models", [found] if found and found[0] else [])
+    return newest("checkpoints of the read models", [found] if found else [])
 
 
 def _sentence(begun: EpochBegun) -> str:
