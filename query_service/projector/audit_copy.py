@@ -1,5 +1,6 @@
 """The audit copy of the log: every event exactly as it is stored, added and never changed."""
 
+import struct
 from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any
@@ -42,14 +43,22 @@ _SAME = sql.SQL("""
 """)
 _VALUES = attrgetter(*_FIELDS)
 
+# What stands around the values in the binary form of COPY; the columns are those of _TYPES, in that order.
+_BEGIN = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+_END = struct.pack(">h", -1)
+_NULL = struct.pack(">i", -1)
+_LENGTH = struct.Struct(">i").pack
+_FIRST = struct.Struct(">hiqiqi").pack
+_LONG = struct.Struct(">iqi").pack
+_SHORT = struct.Struct(">ihi").pack
+_LAST = struct.Struct(">i16siqiiihi").pack
+
 
 async def add(connection: Connection, slices: Sequence[Slice]) -> None:
     """Add events that are new here. Raises psycopg.IntegrityError if one is there already."""
+    packed = [_packed(events.epoch, row) for events in slices for row in events.rows]
     async with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.set_types(list(_TYPES.values()))
-        for events in slices:
-            for row in events.rows:
-                await copy.write_row(_values(events.epoch, row))
+        await copy.write(b"".join((_BEGIN, *packed, _END)))
 
 
 async def merge(connection: Connection, slices: Sequence[Slice]) -> None:
@@ -67,6 +76,37 @@ async def _require_same(connection: Connection, rows: Sequence[StoredRow]) -> No
     same = await connection.execute(_SAME, ([row.position for row in rows], [row.leaf_hash for row in rows]))
     if await same.fetchone() != (len(rows),):
         raise NotTheLog("The audit copy holds another event under a position that has just arrived.")
+
+
+def _packed(epoch: int, row: StoredRow) -> bytes:
+    """A row as COPY reads it: the number of columns, then each behind its length. The driver takes twice as long."""
+    tenant, stream, topic = row.tenant.encode(), row.stream.encode(), row.topic.encode()
+    actor, correlation_id = _who(row)
+    return b"".join(
+        (
+            _FIRST(len(_TYPES), 8, epoch, 8, row.position, len(tenant)),
+            tenant,
+            _LONG(8, row.tenant_seq, len(stream)),
+            stream,
+            _LONG(8, row.version, len(topic)),
+            topic,
+            _SHORT(2, row.payload_format, len(row.payload)),
+            row.payload,
+            _LENGTH(len(row.metadata)),
+            row.metadata,
+            _LAST(16, row.event_id.bytes, 8, row.recorded_at, 4, row.slot, 2, row.leaf_version, len(row.leaf_hash)),
+            row.leaf_hash,
+            _packed_text(actor),
+            _packed_text(correlation_id),
+        )
+    )
+
+
+def _packed_text(value: str | None) -> bytes:
+    if value is None:
+        return _NULL
+    data = value.encode()
+    return _LENGTH(len(data)) + data
 
 
 def _values(epoch: int, row: StoredRow) -> tuple[Any, ...]:

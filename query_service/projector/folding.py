@@ -129,15 +129,16 @@ class Pass:
         self.park(step, trouble)
 
     def _fold(self, step: Step, fold: Fold) -> None:
-        before = self.rows.get(step.key)
+        key = step.key
+        before = self.rows.get(key)
         try:
             after = self._twice(fold, before, step.arrival.recorded)
         except Exception as error:  # noqa: BLE001 - a projection's own code; whatever it raises parks the stream
             self.park(step, Trouble.of(error))
             return
         if after != before:
-            self.rows[step.key] = after
-            self._changed.add(step.key)
+            self.rows[key] = after
+            self._changed.add(key)
 
     def _set_aside(self, step: Step, trouble: Trouble) -> None:
         self.parked.append(Parked(step.arrival.partition, step.arrival.row, trouble))

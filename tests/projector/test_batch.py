@@ -55,6 +55,23 @@ def test_change_of_any_hashed_field_is_noticed(change: dict[str, object]) -> Non
         require_sound(forged, PARTITIONS)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2**63},
+        {"tenant_seq": -(2**63) - 1},
+        {"recorded_at": 10**30},
+        {"stream": "things-\ud800"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_no_log_can_hold_is_noticed_and_no_accident(change: dict[str, object]) -> None:
+    events = one_stream()
+    forged = with_row(events, 2, replace(events.rows[2], **change))  # type: ignore[arg-type] # one field of each type
+    with pytest.raises(NotTheLog, match="position 3 was changed"):
+        require_sound(forged, PARTITIONS)
+
+
 def test_slot_that_is_not_the_streams_is_noticed_though_no_hash_covers_it() -> None:
     events = one_stream()
     with pytest.raises(NotTheLog, match="does not belong"):
