@@ -1,6 +1,9 @@
-"""`make bench`: all sections in one run; prints tables and ratios, and writes docs/results/bench-<section>.json.
+"""`make bench`: all sections in one run; prints tables and ratios, writes bench-<section>.json and draws .svg.
 
     python -m tests.benchmarks [--section appends] [--seconds 2] [--rounds 3] [--full] [--only ROW ...] [--out FOLDER]
+
+`--full` (a quarter of an hour) takes every number of writers, two sizes and a store with two million events; it writes
+to docs/results and brings the tables of docs/performance.md up to date. Without it build/bench gets the results.
 
 Figures are medians over interleaved rounds. Ratios mean something, rates are this machine's. On a machine that others
 use too, `chrt -r 1 make bench` (as root) keeps them out for as long as it takes; the report says so.
@@ -14,27 +17,30 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks import document, plot
 from tests.benchmarks.appends import Appends
 from tests.benchmarks.http import Http
-from tests.benchmarks.section import Findings, Plan, Section
+from tests.benchmarks.section import COLUMNS, Findings, Plan, Section, sentence
 from tests.support import results
 
 SECTIONS: tuple[Section, ...] = (Appends(), Http())
 
-COLUMNS = {"per_second": ("per second", ",.0f"), "p50_ms": ("p50 ms", ".2f")}
-COLUMNS |= {"p99_ms": ("p99 ms", ".2f"), "p999_ms": ("p99.9 ms", ".2f")}
-COLUMNS |= {"cpu_us": ("server \u00b5s each", ",.0f")}
+BUILD = results.ROOT / "build" / "bench"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
+    options.out = options.out or (results.FOLDER if options.full else BUILD)
     plan = Plan(options.seconds, options.rounds, options.full, frozenset(options.only))
     console = Console()
     for section in SECTIONS:
         if section.name in options.section:
             report = _report(section, plan, section.measure(plan))
-            results.write(f"bench-{section.name}", report, options.out)
+            written = results.write(f"bench-{section.name}", report, options.out)
+            plot.draw(report, written.with_suffix(".svg"))
             _show(console, report)
+    if options.out == results.FOLDER:
+        document.main()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -45,7 +51,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--full", action="store_true", help="everything, also what takes long")
     parser.add_argument("--only", nargs="+", metavar="ROW", default=(), help="such as everything/32")
-    parser.add_argument("--out", type=Path, default=results.FOLDER, help="folder for the results")
+    parser.add_argument("--out", type=Path, help="folder for the results: docs/results if --full, else build/bench")
     return parser.parse_args(arguments)
 
 
@@ -75,15 +81,7 @@ def _show(console: Console, report: Mapping[str, Any]) -> None:
     for row, reason in report["not_run"].items():
         console.print(f"{row}: not run, {reason}")
     for ratio in report["ratios"]:
-        console.print(_sentence(ratio))
-
-
-def _sentence(ratio: Mapping[str, Any]) -> str:
-    verdict = "reached" if ratio["reached"] else "FALLS SHORT"
-    bound = "at most" if ratio["at_most"] else "at least"
-    goal = f", goal {ratio['goal']}" if ratio["goal"] else ""
-    of = "" if ratio["figure"] == "per_second" else f" in {ratio['figure']}"
-    return f"{ratio['ours']} = {ratio['ratio']} x {ratio['theirs']}{of} ({bound} {ratio['must']}{goal}): {verdict}"
+        console.print(sentence(ratio))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,16 @@ Figures = Mapping[str, float]
 """Of one row; `per_second`, `p50_ms`, `p99_ms` and `p999_ms` where they make sense."""
 
 
+COLUMNS = {
+    "per_second": ("per second", ",.0f"),
+    "p50_ms": ("p50 ms", ".2f"),
+    "p99_ms": ("p99 ms", ".2f"),
+    "p999_ms": ("p99.9 ms", ".2f"),
+    "cpu_us": ("server \u00b5s each", ",.0f"),
+}
+"""Of a table: which figure, under which heading, in which form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How much is measured: `seconds` is the length of one run, `full` takes what is too long for every day."""
@@ -86,3 +96,13 @@ class Section(Protocol):
     def measure(self, plan: Plan) -> Findings:
         """Run the rows that the plan wants, interleaved over its rounds."""
         ...
+
+
+def sentence(verdict: Mapping[str, Any]) -> str:
+    """What a demand's verdict says; what falls short is said as such."""
+    bound = "at most" if verdict["at_most"] else "at least"
+    goal = f", goal {verdict['goal']:.3g}" if verdict["goal"] else ""
+    of = "" if verdict["figure"] == "per_second" else f" in {verdict['figure']}"
+    result = "reached" if verdict["reached"] else "FALLS SHORT"
+    ratio = f"{verdict['ours']} = {verdict['ratio']} x {verdict['theirs']}{of}"
+    return f"{ratio} ({bound} {verdict['must']}{goal}): {result}"
