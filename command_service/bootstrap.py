@@ -38,6 +38,8 @@ from command_service.infrastructure.policies import PolicyReader
 from command_service.infrastructure.receipts import Receipts
 from command_service.infrastructure.refresh_tokens import RefreshTokens
 from command_service.settings import Settings
+from shared_kernel.auth.outside.issuer import load_issuers
+from shared_kernel.auth.outside.issuers import OutsideIssuers
 from shared_kernel.auth.passwords import Passwords
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.secrets import derive
@@ -98,6 +100,7 @@ class Services:
         """
         async with AsyncExitStack() as stack:
             stack.callback(self.passwords.close)
+            stack.push_async_callback(self.gate.close)
             stack.push_async_callback(self.rates.limiter.close)
             await require_database(self.settings.command_database_url, schema.check)
             await require_database(self.settings.vault_database_url, vault_schema.check)
@@ -152,7 +155,7 @@ def bootstrap(
         signer=signer,
         denials=denials,
         rates=rates,
-        gate=CommandGate(TokenVerifier(signer.keys), policies, denials.known, rates, clock),
+        gate=_gate(settings, signer, policies=policies, denials=denials, rates=rates, clock=clock),
         feed_credential=b"Bearer " + derive(secret_bytes(settings.shared_secret), "feed").hex().encode(),
         **identity._asdict(),
         policies=PolicyHandlers(execution, tenant_policies, denials),
@@ -166,6 +169,20 @@ def _news(
 ) -> tuple[TenantPolicies, Denials]:
     known = TenantPolicies(policies)
     return known, Denials(settings.command_database_url, log, PolicyReader(known, codec))
+
+
+def _gate(
+    settings: Settings,
+    signer: TokenSigner,
+    *,
+    policies: PolicyEngine,
+    denials: Denials,
+    rates: RequestRates,
+    clock: Clock,
+) -> CommandGate:
+    outside = OutsideIssuers(load_issuers(settings.outside_issuers_file))
+    verifier = TokenVerifier(signer.keys)
+    return CommandGate(verifier, outside, policies=policies, denials=denials.known, rates=rates, clock=clock)
 
 
 def _measured(settings: Settings, metrics: Metrics, log: PostgresEventStore) -> tuple[Metrics, RequestRates]:

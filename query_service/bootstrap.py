@@ -24,10 +24,11 @@ from query_service.infrastructure.pagination import Cursors
 from query_service.infrastructure.policies import PolicyReader
 from query_service.settings import Settings
 from shared_kernel.auth.jwks import RemoteKeys
+from shared_kernel.auth.outside.issuer import load_issuers
+from shared_kernel.auth.outside.issuers import OutsideIssuers
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.secrets import derive
 from shared_kernel.auth.tenant_policies import TenantPolicies
-from shared_kernel.auth.tokens import TokenVerifier
 from shared_kernel.clock import Clock, SystemClock
 from shared_kernel.errors import StartupRefused
 from shared_kernel.events.registry import registry
@@ -78,6 +79,7 @@ class Services:
         """
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.keys.aclose)
+            stack.push_async_callback(self.gate.close)
             stack.push_async_callback(self.redis.aclose)
             stack.push_async_callback(self.rates.limiter.close)
             await require_database(self.settings.query_database_url, schema.check)
@@ -133,7 +135,7 @@ def bootstrap(
         cursors=Cursors(derive(secret, "cursor")),
         events=EventReader(PayloadCodec(registry()), vault),
         rates=rates,
-        gate=_gate(keys, policies, denials, rates, clock),
+        gate=_gate(settings, keys, policies=policies, denials=denials, rates=rates, clock=clock or SystemClock()),
     )
 
 
@@ -149,10 +151,16 @@ def _measured(metrics: Metrics | None, freshness: Freshness) -> Metrics:
 
 
 def _gate(
-    keys: RemoteKeys, policies: PolicyEngine, denials: Denials, rates: RequestRates, clock: Clock | None
+    settings: Settings,
+    keys: RemoteKeys,
+    *,
+    policies: PolicyEngine,
+    denials: Denials,
+    rates: RequestRates,
+    clock: Clock,
 ) -> QueryGate:
-    verifier, clock = TokenVerifier(lambda: keys.keys), clock or SystemClock()
-    return QueryGate(keys, verifier, policies=policies, denials=denials.known, rates=rates, clock=clock)
+    outside = OutsideIssuers(load_issuers(settings.outside_issuers_file))
+    return QueryGate(keys, outside, policies=policies, denials=denials.known, rates=rates, clock=clock)
 
 
 def _rates(settings: Settings, limiter: Limiter | None, metrics: Metrics) -> RequestRates:

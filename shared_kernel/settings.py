@@ -75,6 +75,7 @@ class SharedSettings(BaseSettings):
     `rate_*` are quotas of requests, `<amount>/<seconds>` or `off`; `rate_processes` says how many processes of a
     service share them when Redis cannot be asked. `trusted_proxies` are networks whose `forwarded_header` is believed,
     `cors_origins` the origins whose pages may read answers; both are lists with commas or spaces.
+    `outside_issuers_file` is a JSON list of issuers whose access tokens are accepted besides our own.
     """
 
     model_config = SettingsConfigDict(
@@ -87,6 +88,7 @@ class SharedSettings(BaseSettings):
 
     env: Literal["production", "development"] = "production"
     data: Path | None = None
+    outside_issuers_file: Path | None = None
     host: str = "127.0.0.1"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     vault_database_url: PostgresUrl = Field(repr=False)

@@ -2,8 +2,10 @@
 
 from fastapi import Request
 
+from shared_kernel.auth.claims import TokenRefused
 from shared_kernel.auth.denials import DenialList
 from shared_kernel.auth.elevation import StepUp, require_elevation
+from shared_kernel.auth.outside.issuers import OutsideIssuers
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.tokens import TokenVerifier
@@ -21,12 +23,15 @@ class CommandGate:
     def __init__(
         self,
         verifier: TokenVerifier,
+        outside: OutsideIssuers,
+        *,
         policies: PolicyEngine,
         denials: DenialList,
         rates: RequestRates,
         clock: Clock,
     ) -> None:
         self._verifier = verifier
+        self._outside = outside
         self._rates = rates
         self._policies = policies
         self._denials = denials
@@ -36,7 +41,7 @@ class CommandGate:
         """Raises RateLimited, Unauthenticated, Forbidden, or ServiceUnavailable while ended sessions are not known."""
         self._rates.refuse_known(request)
         try:
-            principal = self._authenticated(request)
+            principal = await self._authenticated(request)
         except Unauthenticated:
             await self._rates.admit_stranger(request, cost)
             raise
@@ -52,8 +57,17 @@ class CommandGate:
         """Anybody may pass, but not as often as they like. Raises RateLimited."""
         await self._rates.admit_stranger(request, cost)
 
-    def _authenticated(self, request: Request) -> Principal:
+    async def close(self) -> None:
+        await self._outside.close()
+
+    async def _authenticated(self, request: Request) -> Principal:
         given = request.headers.get("authorization", "")
         if not given.lower().startswith(SCHEME):
             raise Unauthenticated
-        return self._verifier.verify(given[len(SCHEME) :].strip(), self._clock.now()).principal
+        token, now = given[len(SCHEME) :].strip(), self._clock.now()
+        try:
+            return self._verifier.verify(token, now).principal
+        except TokenRefused:
+            if not self._outside.knows(token):
+                raise
+            return await self._outside.verify(token, now)

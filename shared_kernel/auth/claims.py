@@ -98,19 +98,25 @@ def encode(
     }
 
 
-def kid_of(token: str) -> str:
-    """The key id that an acceptable header names. Raises TokenRefused unless size, segments and header are as ours."""
+def segments_of(token: str) -> tuple[bytes, bytes, bytes]:
+    """Header, payload and signature. Raises TokenRefused unless there are just these, in their one spelling."""
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise TokenRefused("size")
     segments = token.split(".")
     if len(segments) != 3:
         raise TokenRefused("segments")
     try:
-        header, _, _ = (decode_segment(segment) for segment in segments)
+        header, payload, signature = (decode_segment(segment) for segment in segments)
     except ValueError:
         raise TokenRefused("encoding") from None
+    return header, payload, signature
+
+
+def kid_of(token: str) -> str:
+    """The key id that an acceptable header names. Raises TokenRefused unless size, segments and header are as ours."""
+    header, _, _ = segments_of(token)
     try:
-        return Header.model_validate(_strict_json(header)).kid
+        return Header.model_validate(strict_json(header)).kid
     except (ValidationError, ValueError, RecursionError):
         raise TokenRefused("header") from None
 
@@ -118,7 +124,7 @@ def kid_of(token: str) -> str:
 def decode(payload: bytes, *, issuer: str, audience: str, now: int) -> Claims:
     """The claims of a token whose signature holds. Raises TokenRefused with the name of the first rule broken."""
     try:
-        found = Claims.model_validate(_strict_json(payload))
+        found = Claims.model_validate(strict_json(payload))
     except (ValidationError, ValueError, RecursionError):
         raise TokenRefused("claims") from None
     for reason, holds in (
@@ -134,7 +140,7 @@ def decode(payload: bytes, *, issuer: str, audience: str, now: int) -> Claims:
     return found
 
 
-def _strict_json(data: bytes) -> dict[str, Any]:
+def strict_json(data: bytes) -> dict[str, Any]:
     """One JSON object in UTF-8 without repeated names, NaN or Infinity. Raises ValueError for anything else."""
     value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     if not isinstance(value, dict):

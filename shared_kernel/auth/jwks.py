@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +24,8 @@ STALE_LIMIT = 3_600.0
 TIMEOUT = 2.0
 MAX_BYTES = 65_536
 
+Locate = Callable[[httpx2.AsyncClient], Awaitable[str]]
+
 
 class RemoteKeys:
     """Keys by kid from `<url>/.well-known/jwks.json`; `url` is the command service's base address.
@@ -34,9 +36,16 @@ class RemoteKeys:
     """
 
     def __init__(
-        self, url: str, client: httpx2.AsyncClient | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        url: str,
+        client: httpx2.AsyncClient | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        locate: Locate | None = None,
     ) -> None:
+        """`locate` asks where the keys are each time before they are fetched, instead of at the usual path."""
         self._url = url.rstrip("/") + PATH
+        self._locate = locate
         self._client = client or httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
         self._clock = clock
         self._keys: Mapping[str, Jwk] = MappingProxyType({})
@@ -85,15 +94,21 @@ class RemoteKeys:
         return True
 
     async def _download(self) -> dict[str, Jwk]:
-        async with self._client.stream("GET", self._url) as response:
-            if response.status_code != 200:
-                raise ValueError(f"status {response.status_code}")
-            body = b""
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BYTES:
-                    raise ValueError("the key document is too large")
-        return _by_kid(orjson.loads(body))
+        url = self._url if self._locate is None else await self._locate(self._client)
+        return _by_kid(orjson.loads(await document_of(self._client, url)))
+
+
+async def document_of(client: httpx2.AsyncClient, url: str) -> bytes:
+    """What is published there. Raises httpx2.HTTPError, or ValueError for anything but a small 200."""
+    async with client.stream("GET", url) as response:
+        if response.status_code != 200:
+            raise ValueError(f"status {response.status_code}")
+        body = b""
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_BYTES:
+                raise ValueError("the document is too large")
+        return body
 
 
 async def verify_with(keys: RemoteKeys, verifier: TokenVerifier, token: str, now: datetime) -> VerifiedToken:

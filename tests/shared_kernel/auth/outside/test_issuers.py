@@ -1,0 +1,133 @@
+"""Which issuers are trusted, where their keys are, and what happens when those change or cannot be had."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+import orjson
+import pytest
+
+from shared_kernel.auth.claims import TokenRefused
+from shared_kernel.auth.outside.discovery import PATH
+from shared_kernel.auth.outside.issuer import OutsideIssuer, load_issuers
+from shared_kernel.auth.outside.issuers import OutsideIssuers
+from shared_kernel.errors import ServiceUnavailable, StartupRefused
+from tests.support.identity_provider import AUDIENCE, EC, RSA, IdentityProvider, identity_provider, keycloak, signed
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[IdentityProvider]:
+    async with identity_provider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def issuers(provider: IdentityProvider) -> AsyncIterator[OutsideIssuers]:
+    trusted = OutsideIssuer(issuer=provider.url, audience=AUDIENCE, tenant="acme", algorithms=("RS256", "ES256"))
+    issuers = OutsideIssuers([trusted])
+    yield issuers
+    await issuers.close()
+
+
+async def test_keys_are_found_by_the_issuer_s_own_word_and_kept(
+    provider: IdentityProvider, issuers: OutsideIssuers
+) -> None:
+    for _ in range(3):
+        token = signed(keycloak(provider.url))
+        assert issuers.knows(token)
+        assert (await issuers.verify(token, datetime.now(UTC))).tenant == "acme"
+    assert provider.asked == {PATH: 1, "/keys": 1}
+
+
+async def test_strangers_are_not_asked(provider: IdentityProvider, issuers: OutsideIssuers) -> None:
+    for stranger in ("https://evil.example", f"{provider.url}/", 7):
+        assert not issuers.knows(signed({"iss": stranger}))
+    assert not OutsideIssuers([]).knows(signed(keycloak(provider.url)))
+    assert provider.asked == {}
+
+
+async def test_new_key_is_fetched_when_it_is_met(provider: IdentityProvider, issuers: OutsideIssuers) -> None:
+    provider.publish(EC)
+    with pytest.raises(TokenRefused):
+        await issuers.verify(signed(keycloak(provider.url)), datetime.now(UTC))
+    _, keys = issuers._by_name[provider.url]
+    keys._not_before = float("-inf")
+    provider.publish(EC, RSA)
+    assert (await issuers.verify(signed(keycloak(provider.url)), datetime.now(UTC))).roles == ()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"issuer": "https://evil.example"},
+        {"jwks_uri": "http://keys.example/keys"},
+        {"jwks_uri": "file:///etc/passwd"},
+        {"jwks_uri": None},
+        {"jwks_uri": "https://user@keys.example/"},
+    ],
+)
+async def test_without_trustworthy_metadata_nobody_gets_in(
+    provider: IdentityProvider, issuers: OutsideIssuers, metadata: dict[str, str]
+) -> None:
+    provider.publish(RSA, **metadata)
+    with pytest.raises(ServiceUnavailable):
+        await issuers.verify(signed(keycloak(provider.url)), datetime.now(UTC))
+    assert "/keys" not in provider.asked
+
+
+async def test_issuer_that_does_not_answer_is_said_to_be_away(
+    provider: IdentityProvider, issuers: OutsideIssuers
+) -> None:
+    for document in ({}, {PATH: [1]}, {PATH: "x" * 70_000}):
+        provider.documents = document
+        _, keys = issuers._by_name[provider.url]
+        keys._not_before = float("-inf")
+        with pytest.raises(ServiceUnavailable):
+            await issuers.verify(signed(keycloak(provider.url)), datetime.now(UTC))
+
+
+def test_file_of_issuers_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "issuers.json"
+    path.write_bytes(orjson.dumps([{"issuer": "https://id.example", "audience": "api", "tenant": "acme"}]))
+    (found,) = load_issuers(path)
+    assert (found.issuer, found.algorithms, found.roles) == ("https://id.example", ("RS256",), {})
+    assert load_issuers(None) == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"{", "not usable"),
+        (b"{}", "not usable"),
+        (b'[{"issuer": "http://id.example", "audience": "a", "tenant": "t"}]', "must begin with https"),
+        (b'[{"issuer": "https://id.example?a=b", "audience": "a", "tenant": "t"}]', "without user, query"),
+        (b'[{"issuer": "https://id.example", "audience": "a", "tenant": "T!"}]', "tenant"),
+        (b'[{"issuer": "https://id.example", "audience": "a", "tenant": "t", "algorithms": ["HS256"]}]', "algorithms"),
+        (b'[{"issuer": "https://id.example", "audience": "a", "tenant": "t", "roles": {"x": "root"}}]', "roles"),
+        (b'[{"issuer": "https://id.example", "audience": "a", "tenant": "t", "secret": "x"}]', "secret"),
+        (b"[" + b",".join([b'{"issuer": "https://a.example", "audience": "a", "tenant": "t"}'] * 2) + b"]", "twice"),
+    ],
+)
+def test_unusable_file_is_refused_in_one_sentence(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "issuers.json"
+    path.write_bytes(content)
+    with pytest.raises(StartupRefused, match=why) as refused:
+        load_issuers(path)
+    assert "\n" not in refused.value.detail
+
+
+def test_missing_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StartupRefused, match="cannot be read"):
+        load_issuers(tmp_path / "none.json")
+
+
+def test_loopback_needs_no_certificate() -> None:
+    for host in ("127.0.0.1", "localhost", "[::1]"):
+        url = f"http://{host}:8080/realms/a"
+        assert OutsideIssuer(issuer=url, audience="api", tenant="acme").issuer == url
+
+
+async def test_redirects_are_not_followed(provider: IdentityProvider, issuers: OutsideIssuers) -> None:
+    assert isinstance(issuers._client, httpx2.AsyncClient)
+    assert not issuers._client.follow_redirects
