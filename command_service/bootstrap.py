@@ -19,11 +19,12 @@ from command_service.features.accounts.handlers.addresses import Addresses
 from command_service.features.accounts.handlers.credentials import Credentials
 from command_service.features.operations.handlers import OperationHandlers
 from command_service.features.policies.handlers import PolicyHandlers
-from command_service.features.resources.handlers import ResourceHandlers
-from command_service.features.sessions.handlers.sessions import SessionHandlers
+from command_service.features.resources.handlers import RESOURCES, ResourceHandlers
+from command_service.features.sessions.handlers.sessions import SESSIONS, SessionHandlers
 from command_service.features.sessions.handlers.tokens import TokenHandlers
 from command_service.features.sessions.handlers.totp import TotpHandlers
 from command_service.infrastructure import schema, vault_schema
+from command_service.infrastructure.archiving import Archive
 from command_service.infrastructure.attempts import AttemptQuotas, Attempts
 from command_service.infrastructure.call import DEFAULT_TENANT, Call
 from command_service.infrastructure.denials import Denials
@@ -34,9 +35,11 @@ from command_service.infrastructure.health import measure, readiness_of
 from command_service.infrastructure.housekeeping import forgetting
 from command_service.infrastructure.idempotency import Idempotency
 from command_service.infrastructure.keys import TokenKeys
+from command_service.infrastructure.loading import Loading
 from command_service.infrastructure.policies import PolicyReader
 from command_service.infrastructure.receipts import Receipts
 from command_service.infrastructure.refresh_tokens import RefreshTokens
+from command_service.infrastructure.snapshots import Snapshots
 from command_service.settings import Settings
 from shared_kernel.auth.outside.issuer import load_issuers
 from shared_kernel.auth.outside.issuers import OutsideIssuers
@@ -87,6 +90,7 @@ class Services:
     policies: PolicyHandlers
     resources: ResourceHandlers
     operations: OperationHandlers
+    archive: Archive
 
     async def readiness(self) -> Mapping[str, str]:
         found = await readiness_of(self.log, self.vault, self.denials.known)
@@ -133,9 +137,8 @@ def bootstrap(
     policies: PolicyEngine | None = None,
 ) -> Services:
     """Wire the command service; nothing is connected before `running`. Raises StartupRefused."""
-    clock = clock or SystemClock()
     log = log or PostgresEventStore(settings.command_database_url, topics=registry().by_topic.keys())
-    policies, passwords = policies or _shipped_policies(), passwords or Passwords()
+    clock, policies, passwords = clock or SystemClock(), policies or _shipped_policies(), passwords or Passwords()
     vault_pool = _vault_pool(settings)
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
@@ -161,6 +164,7 @@ def bootstrap(
         policies=PolicyHandlers(execution, tenant_policies, denials),
         resources=ResourceHandlers(execution),
         operations=OperationHandlers(execution),
+        archive=Archive(execution, (RESOURCES, SESSIONS)),
     )
 
 
@@ -250,12 +254,14 @@ def _attempts(settings: Settings, limiter: Limiter, metrics: Metrics) -> Attempt
 def _execution(
     settings: Settings, *, log: PostgresEventStore, vault: KeyVault, policies: PolicyEngine, clock: Clock, ids: Ids
 ) -> Execution:
+    secret, codec = secret_bytes(settings.command_secret), PayloadCodec(registry())
     return Execution(
         store=log,
+        loading=Loading(log, vault, codec, Snapshots(log, derive(secret, "snapshot"))),
         vault=vault,
-        codec=PayloadCodec(registry()),
+        codec=codec,
         policies=policies,
-        idempotency=Idempotency(log, vault, secret_bytes(settings.command_secret)),
+        idempotency=Idempotency(log, vault, secret),
         receipts=Receipts(log, derive(secret_bytes(settings.shared_secret), "consistency-token")),
         clock=clock,
         ids=ids,

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic
 
-from command_service.infrastructure.aggregate import Aggregate, Claims, Events, Presence, S, Work
+from command_service.infrastructure.aggregate import Aggregate, Claims, Events, Loaded, Presence, S, Work
 from command_service.infrastructure.answer import Answer, Outcome, answer
 from command_service.infrastructure.call import Call
 from command_service.infrastructure.event_store.port import (
     Append,
     AppendConflict,
     Appended,
+    ArchivedStreamRefusesAppends,
     ClaimMissing,
     ClaimTaken,
     EventStore,
@@ -19,6 +20,7 @@ from command_service.infrastructure.event_store.port import (
     NewEvent,
 )
 from command_service.infrastructure.idempotency import Idempotency
+from command_service.infrastructure.loading import Loading
 from command_service.infrastructure.receipts import Receipts
 from shared_kernel.auth.policy import ObjectAttributes, PolicyEngine
 from shared_kernel.clock import Clock, microseconds, rfc3339
@@ -32,15 +34,6 @@ from shared_kernel.web import context
 
 ATTEMPTS = 4
 """How often a command without If-Match is decided when others keep changing the same object."""
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded(Generic[S]):
-    """A stream as its events have made it; `state` is None, and the numbers 0, when it has not begun."""
-
-    state: S | None
-    version: int = 0
-    position: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +71,7 @@ class Execution:
     """Carries out every command of every feature."""
 
     store: EventStore
+    loading: Loading
     vault: KeyVault
     codec: PayloadCodec
     policies: PolicyEngine
@@ -109,13 +103,7 @@ class Execution:
 
     async def load(self, aggregate: Aggregate[S], tenant: str, stream: str) -> Loaded[S]:
         """The stream's state; personal fields of erased people read `[erased]`."""
-        rows = await self.store.read_stream(tenant, stream)
-        subjects = [self.codec.subject_of(row) for row in rows]
-        keys = await self.vault.keys_of((tenant, subject) for subject in set(subjects) if subject)
-        state: S | None = None
-        for row, subject in zip(rows, subjects, strict=True):
-            state = aggregate.evolve(state, self.codec.decode(row, keys.get((tenant, subject or ""))).event)
-        return Loaded(state, rows[-1].version, rows[-1].position) if rows else Loaded(None)
+        return await self.loading.load(aggregate, tenant, stream)
 
     async def _until_settled(self, work: Work[S], call: Call) -> Answer:
         for _ in range(ATTEMPTS):
@@ -144,6 +132,8 @@ class Execution:
         if found.state is None and work.presence is Presence.THERE:
             raise NotFound
         self._authorise(work, call, found.state)
+        if found.archived:
+            raise ArchivedStreamRefusesAppends
         return found
 
     def _authorise(self, work: Work[S], call: Call, state: S | None) -> None:

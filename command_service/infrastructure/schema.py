@@ -16,7 +16,7 @@ _INSTALL = """
 INSERT INTO {}.installation (partitions) VALUES ({}) ON CONFLICT ON CONSTRAINT installation_only_row DO NOTHING
 """
 
-_WRITERS = ("append_events_v1", "save_snapshots_v1", "advance_tracking_v1", "forget_answers_v1")
+_WRITERS = ("append_events_v1", "save_snapshots_v1", "advance_tracking_v1", "forget_answers_v1", "keep_snapshot_v1")
 
 
 def upgrade(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from shared_kernel.errors import TwinlogError
-from shared_kernel.events import access, accounts, epochs, operations, policies, resources, sessions
+from shared_kernel.events import access, accounts, archiving, epochs, operations, policies, resources, sessions
 from shared_kernel.events.contract import Event
 
 
@@ -42,4 +42,4 @@ def events_of(*modules: object) -> tuple[type[Event], ...]:
 
 def registry() -> Registry:
     """The registry of everything Twinlog ships; a new feature adds its module here."""
-    return Registry(events_of(access, accounts, epochs, operations, policies, resources, sessions))
+    return Registry(events_of(access, accounts, archiving, epochs, operations, policies, resources, sessions))

@@ -167,6 +167,20 @@ def test_people_read_lines_and_tables(database: Database) -> None:
         assert said in done.stdout
 
 
+def test_stream_is_archived_from_the_command_line(database: Database) -> None:
+    stream = typed("events", "show", "1")[1]["event"]["stream"]
+    assert typed("streams", "archive", stream)[1]["code"] == "open-stream-stays"
+    created = json.dumps({"resource_id": stream.removeprefix("resources-")})
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("ALTER TABLE events DISABLE TRIGGER events_append_only")
+        statement = "UPDATE events SET topic = 'resources.ResourceArchived.v1', payload = %s WHERE position = 16"
+        connection.execute(statement, (created.encode(),))
+    code, answer = typed("streams", "archive", stream, "--reason", "done with")
+    assert (code, answer["stream"], answer["version"]) == (0, stream, 5)
+    assert typed("streams", "archive", stream)[1]["code"] == "archived-stream-refuses-appends"
+    assert positions("--stream", stream)[-1] == answer["position"]
+
+
 def test_unreachable_database_is_exit_code_3(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWINLOG_COMMAND_DATABASE_URL", "postgresql://twinlog:hidden@127.0.0.1:9/twinlog")
     code, answer = typed("events", "list")

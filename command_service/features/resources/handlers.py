@@ -11,6 +11,7 @@ from command_service.features.resources.commands import (
 )
 from command_service.features.resources.domain import (
     Resource,
+    State,
     archive_resource,
     change_resource_details,
     create_resource,
@@ -18,7 +19,7 @@ from command_service.features.resources.domain import (
     restore_resource,
 )
 from command_service.features.resources.permissions import ARCHIVE, CHANGE, RESTORE
-from command_service.infrastructure.aggregate import Aggregate
+from command_service.infrastructure.aggregate import Aggregate, SnapshotPolicy
 from command_service.infrastructure.answer import Answer
 from command_service.infrastructure.call import Call
 from command_service.infrastructure.execution import Execution
@@ -30,7 +31,13 @@ def attributes_of(resource: Resource, tenant: str) -> ObjectAttributes:
     return ObjectAttributes(CHANGE.kind, tenant, resource.owner, resource.state, resource.classification)
 
 
-RESOURCES = Aggregate("resources", evolve, attributes_of)
+RESOURCES = Aggregate(
+    "resources",
+    evolve,
+    attributes_of,
+    snapshots=SnapshotPolicy(Resource, shape=1),
+    closed=lambda resource: resource.state is State.ARCHIVED,
+)
 
 
 class ResourceHandlers:

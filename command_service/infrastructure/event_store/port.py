@@ -11,6 +11,9 @@ from shared_kernel.errors import Refusal, TwinlogError
 from shared_kernel.errors import SubjectErased as SubjectErased  # noqa: PLC0414 - part of this port's vocabulary
 from shared_kernel.events.envelope import JSON, StoredRow
 
+STREAM_PAGE = 1_000
+"""Events of a stream that are in memory at the same time when it may be long; most streams are shorter."""
+
 
 class ClaimAction(Enum):
     """What an append does with a claim, in the same transaction as its events."""
@@ -81,6 +84,19 @@ class Appended:
     recorded_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeptState:
+    """A stream's state after its event `version`, as bytes; `shape` names what the bytes are."""
+
+    version: int
+    shape: str
+    state: bytes
+
+
+class ArchivedStreamRefusesAppends(Refusal):
+    """The stream is archived: it can be read, and nothing more is added to it."""
+
+
 class AppendConflict(TwinlogError):
     """The stream has moved on since it was read."""
 
@@ -145,13 +161,27 @@ class EventStore(Protocol):
     """What the command path needs of the store; asynchronous, safe to share by all requests of a process."""
 
     async def append(self, append: Append) -> Appended:
-        """Raises AppendConflict, ClaimTaken, ClaimMissing, KeyAlreadyUsed, SubjectErased, UnregisteredTopic,
-        PayloadTooLarge, MalformedAppend, EventIdTaken, StoreBusy or StoreUnavailable.
+        """Raises AppendConflict, ArchivedStreamRefusesAppends, ClaimTaken, ClaimMissing, KeyAlreadyUsed, SubjectErased,
+        UnregisteredTopic, PayloadTooLarge, MalformedAppend, EventIdTaken, StoreBusy or StoreUnavailable.
         """
         ...
 
-    async def read_stream(self, tenant: str, stream: str, after_version: int = 0) -> Sequence[StoredRow]:
+    async def read_stream(
+        self, tenant: str, stream: str, after_version: int = 0, limit: int | None = None
+    ) -> Sequence[StoredRow]:
         """The rows of one stream in version order; empty for a stream that does not exist in this tenant."""
+        ...
+
+    async def read_stream_from_snapshot(self, tenant: str, stream: str) -> Sequence[StoredRow]:
+        """The first `STREAM_PAGE` rows from the event on that the newest snapshot was taken after, if there is one."""
+        ...
+
+    async def read_snapshot(self, tenant: str, stream: str, version: int) -> KeptState | None:
+        """What was kept as the stream's state after this version."""
+        ...
+
+    async def keep_snapshot(self, tenant: str, stream: str, kept: KeptState) -> None:
+        """Keep a state in the place of all that were kept for the stream before."""
         ...
 
     def read_log(self, after: int, limit: int | None = None) -> AsyncIterator[Sequence[StoredRow]]:

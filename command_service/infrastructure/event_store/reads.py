@@ -10,7 +10,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.rows import AsyncRowFactory, args_row, tuple_row
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from command_service.infrastructure.event_store.port import IdempotencyRecord, StoreUnavailable
+from command_service.infrastructure.event_store.port import IdempotencyRecord, KeptState, StoreUnavailable
 from command_service.infrastructure.event_store.together import Together
 from shared_kernel.events.envelope import StoredRow
 
@@ -33,6 +33,13 @@ SELECT {columns} FROM {schema}.events WHERE tenant = %s AND stream = %s AND vers
 _STREAM_BACKWARDS = """
 SELECT {columns} FROM {schema}.events WHERE tenant = %s AND stream = %s AND version < %s ORDER BY version DESC LIMIT %s
 """
+
+_SNAPSHOT = """
+SELECT version, topic AS shape, state FROM {schema}.snapshots
+WHERE tenant = %s AND purpose = 'state' AND stream = %s AND version = %s
+"""
+
+_KEEP_SNAPSHOT = "SELECT {schema}.keep_snapshot_v1(%s, 'state', %s, %s, %s, %s) AS kept"
 
 _LOG = "SELECT {columns} FROM {schema}.events WHERE position > %s ORDER BY position LIMIT %s"
 
@@ -131,6 +138,16 @@ class Reads:
         if limit is None:
             return await self._together.stream(tenant, stream, after_version)
         return await self._fetch(StoredRow, _STREAM, (tenant, stream, after_version, limit))
+
+    async def stream_from_snapshot(self, tenant: str, stream: str) -> list[StoredRow]:
+        return await self._together.stream_from_snapshot(tenant, stream)
+
+    async def snapshot(self, tenant: str, stream: str, version: int) -> KeptState | None:
+        found = await self._fetch(KeptState, _SNAPSHOT, (tenant, stream, version))
+        return found[0] if found else None
+
+    async def keep_snapshot(self, tenant: str, stream: str, kept: KeptState) -> None:
+        await self._first(_KEEP_SNAPSHOT, (tenant, stream, kept.version, kept.shape, kept.state))
 
     async def stream_backwards(
         self, tenant: str, stream: str, before_version: int | None, limit: int | None

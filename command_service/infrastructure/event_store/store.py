@@ -15,10 +15,13 @@ from command_service.infrastructure.event_store.connections import reading_pool
 from command_service.infrastructure.event_store.feeding import FeedLines
 from command_service.infrastructure.event_store.port import (
     Append,
+    AppendConflict,
     Appended,
+    ArchivedStreamRefusesAppends,
     Claim,
     ClaimAction,
     IdempotencyRecord,
+    KeptState,
     MalformedAppend,
     NewEvent,
     PayloadTooLarge,
@@ -26,6 +29,7 @@ from command_service.infrastructure.event_store.port import (
     UnregisteredTopic,
 )
 from command_service.infrastructure.event_store.reads import Installation, LogFacts, PartitionPage, Reads
+from shared_kernel.events.archiving import StreamArchived
 from shared_kernel.events.envelope import StoredRow
 
 MAX_PAYLOAD = 1_048_576
@@ -99,7 +103,17 @@ class PostgresEventStore:
         return self._appender.clock_behind
 
     async def append(self, append: Append) -> Appended:
-        return await self._appender.append(self._checked(append))
+        try:
+            return await self._appender.append(self._checked(append))
+        except AppendConflict:
+            if await self._archived(append.tenant, append.stream):
+                raise ArchivedStreamRefusesAppends from None
+            raise
+
+    async def _archived(self, tenant: str, stream: str) -> bool:
+        """The append function only knows that an archived stream is at no version that anybody expects."""
+        newest = await self._reads.stream_backwards(tenant, stream, None, 1)
+        return bool(newest) and newest[0].topic == StreamArchived.TOPIC
 
     async def read_stream(
         self, tenant: str, stream: str, after_version: int = 0, limit: int | None = None
@@ -111,6 +125,15 @@ class PostgresEventStore:
     ) -> Sequence[StoredRow]:
         """The newest rows of one stream below a version, newest first: its tail, when no version is given."""
         return await self._reads.stream_backwards(tenant, stream, before_version, limit)
+
+    async def read_stream_from_snapshot(self, tenant: str, stream: str) -> Sequence[StoredRow]:
+        return await self._reads.stream_from_snapshot(tenant, stream)
+
+    async def read_snapshot(self, tenant: str, stream: str, version: int) -> KeptState | None:
+        return await self._reads.snapshot(tenant, stream, version)
+
+    async def keep_snapshot(self, tenant: str, stream: str, kept: KeptState) -> None:
+        await self._reads.keep_snapshot(tenant, stream, kept)
 
     def read_log(self, after: int, limit: int | None = None) -> AsyncIterator[Sequence[StoredRow]]:
         return self._reads.log(after, limit)

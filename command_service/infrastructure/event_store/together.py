@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, LiteralString
 
-from command_service.infrastructure.event_store.port import IdempotencyRecord
+from command_service.infrastructure.event_store.port import STREAM_PAGE, IdempotencyRecord
 from shared_kernel.coalescing import Coalescer
 from shared_kernel.events.envelope import StoredRow
 
@@ -30,6 +30,21 @@ CROSS JOIN LATERAL (
 ORDER BY version
 """
 
+# From the event on that the newest snapshot was taken after; further pages are asked for by themselves.
+_STREAMS_FROM_SNAPSHOTS: LiteralString = """
+SELECT {columns}
+FROM unnest(%s::text[], %s::text[]) AS wanted (of_tenant, named)
+CROSS JOIN LATERAL (
+    SELECT {columns} FROM {schema}.events
+    WHERE tenant = wanted.of_tenant AND stream = wanted.named AND version >= COALESCE((
+        SELECT s.version FROM {schema}.snapshots s
+        WHERE s.tenant = wanted.of_tenant AND s.purpose = 'state' AND s.stream = wanted.named
+        ORDER BY s.version DESC LIMIT 1), 0)
+    ORDER BY version LIMIT %s
+) AS found
+ORDER BY version
+"""
+
 _ANSWERS: LiteralString = """
 SELECT i.tenant, i.actor, i.key, i.fingerprint, i.status, i.answer
 FROM unnest(%s::text[], %s::text[], %s::bytea[]) AS wanted (tenant, actor, key)
@@ -44,11 +59,16 @@ class Together:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
         self._streams = Coalescer(self._read_streams, at_once=AT_ONCE)
+        self._from_snapshots = Coalescer(self._read_from_snapshots, at_once=AT_ONCE)
         self._answers = Coalescer(self._find_answers, at_once=AT_ONCE)
 
     async def stream(self, tenant: str, stream: str, after_version: int) -> list[StoredRow]:
         """The rows of one stream after a version, in version order."""
         return await self._streams.ask((tenant, stream, after_version))
+
+    async def stream_from_snapshot(self, tenant: str, stream: str) -> list[StoredRow]:
+        """The first page of one stream from its newest snapshot on."""
+        return await self._from_snapshots.ask((tenant, stream))
 
     async def answer(self, tenant: str, actor: str, key: bytes) -> IdempotencyRecord | None:
         """The answer kept under one key of one actor."""
@@ -64,6 +84,14 @@ class Together:
         for row in rows:
             found[(row.tenant, row.stream)].append(row)
         return [[row for row in found[(tenant, stream)] if row.version > after] for tenant, stream, after in asked]
+
+    async def _read_from_snapshots(self, asked: Sequence[StreamKey]) -> list[list[StoredRow]]:
+        tenants, streams = zip(*dict.fromkeys(asked), strict=True)
+        parameters = (list(tenants), list(streams), STREAM_PAGE)
+        found: defaultdict[StreamKey, list[StoredRow]] = defaultdict(list)
+        for row in await self._fetch(StoredRow, _STREAMS_FROM_SNAPSHOTS, parameters):
+            found[(row.tenant, row.stream)].append(row)
+        return [found[key] for key in asked]
 
     async def _find_answers(self, asked: Sequence[AnswerKey]) -> list[IdempotencyRecord | None]:
         tenants, actors, keys = zip(*dict.fromkeys(asked), strict=True)

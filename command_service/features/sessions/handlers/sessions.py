@@ -16,7 +16,7 @@ from command_service.features.sessions.domain.session import (
 )
 from command_service.features.sessions.handlers.ports import DenialNews
 from command_service.features.sessions.permissions import END
-from command_service.infrastructure.aggregate import Aggregate, Claims, Work
+from command_service.infrastructure.aggregate import Aggregate, Claims, SnapshotPolicy, Work
 from command_service.infrastructure.answer import Answer
 from command_service.infrastructure.call import Call
 from command_service.infrastructure.event_store.port import Claim, ClaimAction
@@ -36,7 +36,13 @@ def attributes_of(session: Session, tenant: str) -> ObjectAttributes:
     return ObjectAttributes(END.kind, tenant, session.user_id)
 
 
-SESSIONS = Aggregate("sessions", evolve, attributes_of)
+SESSIONS = Aggregate(
+    "sessions",
+    evolve,
+    attributes_of,
+    snapshots=SnapshotPolicy(Session, shape=1),
+    closed=lambda session: session.ended,
+)
 
 
 class PlaceTaken(TwinlogError):
