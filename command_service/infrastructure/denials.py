@@ -107,7 +107,7 @@ class Denials:
     async def _learn(self, connection: AsyncConnection[Any], *, anew: bool = False) -> None:
         asked_at = self.known.clock()
         await self._policies.read(connection, anew=anew)
-        if self.known.was_set_back():
+        if anew or self.known.was_set_back():  # behind a new connection may be a log that was restored
             self._position = 0
         cursor = await connection.execute(_ENDED, (self._position, KEPT * 1_000_000))
         for position, tenant, stream, recorded_at in await cursor.fetchall():

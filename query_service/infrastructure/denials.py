@@ -140,7 +140,7 @@ class Denials:
     async def _learn_from_feed(self) -> None:
         asked_at = self.known.clock()
         facts, _ = await self._feed.page(0, 1)
-        if facts.epoch != self._epoch or self.known.was_set_back():
+        if facts.epoch != self._epoch or facts.head < self._read_to or self.known.was_set_back():
             self._epoch, self._read_to = facts.epoch, 0
         self._read_to = await self._first_that_matters(self._read_to, facts.head)
         while self._read_to < facts.head:

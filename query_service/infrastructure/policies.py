@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from query_service.infrastructure.database import Database, in_generation
 from query_service.infrastructure.feed import LogFacts
 from query_service.infrastructure.progress import Progress
+from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.auth.tenant_policies import PolicyNews, TenantPolicies, news_of, policy_of
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.policies import TOPICS
@@ -41,8 +42,10 @@ class PolicyReader:
 
         New is what lies beyond the horizon of the last time: partitions commit apart, so 105 may be there before 103.
         """
+        if progress.being_built_anew(PROJECTION, AUDIT_COPY):
+            return  # what is only half there would lack a rule that denies
         live = progress.of(PROJECTION)
-        source = (progress.epoch, live.generation, live.version)
+        source = (progress.checkpoint_epoch, live.generation, live.version)
         anew = source != self._read
         query = in_generation(CHANGED, live.generation)
         rows = await self._database.rows(query, {"after": 0 if anew else self._complete_to})

@@ -71,3 +71,17 @@ async def test_cut_connection_is_made_anew(command_side: CommandSide) -> None:
     await eventually(lambda: command_side.services.denials._connection is not connection, "a new connection", 5.0)
     await revoke(command_side, token["refresh_token"])
     assert await status_with(command_side, token["access_token"]) == 401
+
+
+async def test_log_that_was_restored_to_an_older_point_is_read_from_its_beginning(command_side: CommandSide) -> None:
+    ada = await command_side.register()
+    token = (await command_side.sign_in(form(ada))).json()
+    denials = command_side.services.denials
+    denials._position = 10**9  # what the log was before it forgot
+    connection = denials._connection
+    assert connection is not None
+    url = command_side.database.app_url
+    await command_side.rows_of(url, "SELECT pg_terminate_backend(%s) AS cut", connection.info.backend_pid)
+    await eventually(lambda: denials._connection is not connection, "a new connection", 5.0)
+    await revoke(command_side, token["refresh_token"])
+    assert await status_with(command_side, token["access_token"]) == 401
