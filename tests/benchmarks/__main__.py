@@ -73,9 +73,11 @@ def _report(section: Section, plan: Plan, findings: Findings) -> dict[str, Any]:
 
 
 def _show(console: Console, report: Mapping[str, Any]) -> None:
-    table = Table("", *(heading for heading, _ in COLUMNS.values()), title=report["title"])
-    for name, figures in report["figures"].items():
-        cells = (format(figures[key], form) if key in figures else "" for key, (_, form) in COLUMNS.items())
+    rows = report["figures"]
+    columns = {key: column for key, column in COLUMNS.items() if any(key in row for row in rows.values())}
+    table = Table("", *(heading for heading, _ in columns.values()), title=report["title"])
+    for name, figures in rows.items():
+        cells = (format(figures[key], form) if key in figures else "" for key, (_, form) in columns.items())
         table.add_row(name, *cells)
     console.print(table)
     for row, reason in report["not_run"].items():
