@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.projection [--events 100000] [--rounds 3] [--out FOLDER]
 
-Ours is the real projector process on a stream that is full, and `twinlog projections rebuild --all` from the log over
-the real feed: six read models, the audit copy, every leaf hash checked. The library's is its ProjectionRunner with one
-read model of the same columns, one transaction for each event, as its documentation shows it.
+Ours is the real projector process on streams that are full (alone, and two that share the partitions), and `twinlog
+projections rebuild --all` from the log over the real feed: six read models, the audit copy, every leaf hash checked.
+The library's is its ProjectionRunner with one read model, one transaction for each event, as its documentation shows.
 """
 
 import argparse

@@ -1,12 +1,18 @@
 """The SQL that a table's declaration becomes, and what of Python a read model can hold."""
 
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 import orjson
+import psycopg
 import pytest
 
 from query_service.infrastructure.projection import Table
 from query_service.projector.rows import TableRows, _plain, _statements
+from tests.support.cluster import Database
+from tests.support.read_side import ReadSide
 
 THINGS = Table("things", ("tenant", "id"), {"tenant": "text", "id": "uuid", "size": "numeric(10,2)", "data": "bytea"})
 
@@ -53,3 +59,56 @@ def test_bytes_and_exact_numbers_are_written_as_postgresql_reads_them(value: obj
 def test_anything_else_is_refused(value: object) -> None:
     with pytest.raises(TypeError):
         orjson.dumps(value, default=_plain)
+
+
+COLUMNS = {
+    "id": "uuid",
+    "size": "numeric(10,2)",
+    "data": "bytea",
+    "at": "timestamptz",
+    "count": "bigint",
+    "open": "boolean",
+    "name": "text",
+    "document": "jsonb",
+}
+FULL = {
+    "id": UUID(int=1),
+    "size": Decimal("1.10"),
+    "data": b"\x00\xff",
+    "at": datetime(2026, 3, 12, 6, 0, 0, 123456, tzinfo=UTC),
+    "count": 2**53 + 1,
+    "open": False,
+    "name": 'a "quoted" \\ word, null',
+    "document": {"a": [1, None, "x"]},
+}
+NOTHING = dict.fromkeys(COLUMNS)
+DOCUMENTS: list[Any] = ["a word", "null", 7, True, [], {}, None]
+
+
+@pytest.mark.parametrize("further", [{}, {"steps": "bigint[]"}], ids=["by column", "with an array"])
+async def test_every_value_comes_back_as_it_was_written(
+    side: ReadSide, query_database: Database, further: dict[str, str]
+) -> None:
+    columns = COLUMNS | further
+    with psycopg.connect(query_database.owner_url) as owner:
+        kinds = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        owner.execute(f"CREATE TABLE blue.values ({kinds}, CONSTRAINT values_pk PRIMARY KEY (id))".encode())
+        owner.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON blue.values TO twinlog_query_app")
+    table = TableRows(Table("values", ("id",), columns), "blue")
+    arrays: dict[str, Any] = {"steps": [1, 2]} if further else {}
+    given = [
+        {**FULL, **arrays},
+        {**NOTHING, "id": UUID(int=2), **dict.fromkeys(arrays)},
+        *(
+            {**FULL, "id": UUID(int=3 + number), "document": document, **arrays}
+            for number, document in enumerate(DOCUMENTS)
+        ),
+    ]
+    rows = {(row["id"],): row for row in given}
+    async with side.pool.connection() as connection:
+        await connection.execute("SET timezone = 'UTC'")
+        await table.write(connection, rows)
+        await table.write(connection, rows)
+        assert await table.differing(connection, rows) == []
+        assert table.by_key(await (await table.ask(connection, rows)).fetchall()) == rows
+        await connection.execute("RESET timezone")
