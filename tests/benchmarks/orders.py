@@ -50,9 +50,9 @@ APPEND = "SELECT append(%s, %s, %s, %s, %s, %s) AS position"
 BY_POSITION = "SELECT position, event_id FROM log WHERE position > %s ORDER BY position LIMIT 1000"
 
 BELOW_THE_HORIZON = """
-SELECT xid::text, position, event_id FROM log
+SELECT xid::text AS transaction, position, event_id FROM log
 WHERE xid < pg_snapshot_xmin(pg_current_snapshot()) AND (xid, position) > (%s::xid8, %s)
-ORDER BY xid, position LIMIT 1000
+ORDER BY log.xid, position LIMIT 1000
 """
 
 
