@@ -30,7 +30,7 @@ class Metadata(BaseModel):
 
     def encode(self) -> bytes:
         """The bytes that are stored and hashed: JSON with sorted keys, no white space."""
-        return orjson.dumps(self.model_dump(), option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(dict(self), option=orjson.OPT_SORT_KEYS)
 
     @classmethod
     def decode(cls, data: bytes) -> "Metadata":

@@ -7,7 +7,7 @@ than the window is long. So a quota may be spent at once, and comes back evenly.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 
 MICROSECONDS = 1_000_000
@@ -57,11 +57,14 @@ class Charge:
     quota: Quota
     key: str
     cost: int = 1
+    bucket: str = field(init=False, compare=False)
+    units: int = field(init=False, compare=False)
+    """Never more than the quota holds, or it could never be paid."""
 
-    @property
-    def units(self) -> int:
-        """Never more than the quota holds, or it could never be paid."""
-        return min(self.cost, self.quota.amount)
+    def __post_init__(self) -> None:
+        # Worked out once: whoever asks often keeps their charges.
+        object.__setattr__(self, "bucket", f"{self.quota.name}:{self.key}")
+        object.__setattr__(self, "units", min(self.cost, self.quota.amount))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +89,5 @@ class Level:
 
 def refused(levels: Sequence[Level]) -> Level | None:
     """The level that refused, the one with the longest wait if there are several; None when all was paid."""
-    longest = max(levels, key=lambda level: level.wait, default=None)
-    return longest if longest is not None and longest.wait > 0 else None
+    waiting = [level for level in levels if level.wait > 0]
+    return max(waiting, key=lambda level: level.wait) if waiting else None

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from uuid import UUID
 
 from starlette.requests import Request
 
@@ -70,6 +71,7 @@ class RequestRates:
         self._quotas = quotas
         self._storms = Storms(metrics)
         self._blocked: dict[tuple[str, str], tuple[float, Level]] = {}
+        self._known: dict[tuple[UUID, str, str, int], Sequence[Charge]] = {}
 
     def refuse_known(self, request: Request) -> None:
         """Raises RateLimited for an address whose refusal lasts."""
@@ -99,7 +101,18 @@ class RequestRates:
         if levels[0].charge.quota is not self._quotas.tenant:  # what the others have used up is nobody's business
             request.scope[FIELDS_KEY] = fields(levels[0])
 
-    def _of_somebody(self, request: Request, principal: Principal, cost: int) -> list[Charge]:
+    def _of_somebody(self, request: Request, principal: Principal, cost: int) -> Sequence[Charge]:
+        """They depend on nothing but these four, so they are made once for all requests of somebody."""
+        client = request.scope.get("client")
+        whose = (principal.user_id, principal.tenant, client[0] if client else "", cost)
+        known = self._known.get(whose)
+        if known is None:
+            if len(self._known) >= MAX_REMEMBERED:
+                self._known.clear()
+            known = self._known[whose] = self._made_for(request, principal, cost)
+        return known
+
+    def _made_for(self, request: Request, principal: Principal, cost: int) -> Sequence[Charge]:
         """The caller's own quota first: it is the one that they are told of."""
         charges = []
         if self._quotas.user is not None:
@@ -149,18 +162,22 @@ def refusal(level: Level) -> RateLimited:
 
 def fields(level: Level) -> list[tuple[bytes, bytes]]:
     """The RateLimit fields (draft-ietf-httpapi-ratelimit-headers) as raw headers."""
-    return [(name.lower().encode(), value.encode()) for name, value in _said(level).items()]
+    return [(b"ratelimit-policy", _policy(level.charge.quota).encode()), (b"ratelimit", _state(level).encode())]
 
 
 def _said(level: Level) -> Mapping[str, str]:
+    return {"RateLimit-Policy": _policy(level.charge.quota), "RateLimit": _state(level)}
+
+
+def _policy(quota: Quota) -> str:
+    return f'"{quota.name}";q={quota.amount};w={quota.seconds}'
+
+
+def _state(level: Level) -> str:
     """`t` is the time until all of the quota is back or, when nothing is left, until something is."""
-    quota = level.charge.quota
     left = 0 if level.wait else level.left
     seconds = level.retry_after if level.wait else -(-level.full_in // MICROSECONDS)
-    return {
-        "RateLimit-Policy": f'"{quota.name}";q={quota.amount};w={quota.seconds}',
-        "RateLimit": f'"{quota.name}";r={left};t={seconds}',
-    }
+    return f'"{level.charge.quota.name}";r={left};t={seconds}'
 
 
 def _network(address: str) -> str:

@@ -143,13 +143,14 @@ class SharedBuckets:
         for call in batch:
             charges = []
             for charge in call.charges:
-                key = f"{PREFIX}{charge.quota.name}:{charge.key}"
-                number = numbers.setdefault(key, len(numbers) + 1)
+                number = numbers.setdefault(charge.bucket, len(numbers) + 1)
                 if number > len(buckets):
                     buckets.append((charge.quota.interval, charge.quota.capacity))
                 charges.append((number, charge.units))
             calls.append(charges)
-        answered = await self._run(list(numbers), orjson.dumps({"buckets": buckets, "calls": calls}))
+        answered = await self._run(
+            [PREFIX + bucket for bucket in numbers], orjson.dumps({"buckets": buckets, "calls": calls})
+        )
         found = zip(batch, orjson.loads(answered), strict=True)
         return [
             [Level(charge, int(wait), int(full)) for charge, (wait, full) in zip(call.charges, levels, strict=True)]
