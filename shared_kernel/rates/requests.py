@@ -19,6 +19,7 @@ from shared_kernel.rates.storms import Storms
 
 FIELDS_KEY = "twinlog.rate-fields"
 """Where in a request's scope raw headers about its limits are left for whatever answer there will be."""
+TENANT = "tenant"
 IPV6_BITS = 64
 """One subscriber has at least so many addresses; counting each would count nothing."""
 MAX_REMEMBERED = 16_384
@@ -35,7 +36,7 @@ class RequestQuotas:
     @classmethod
     def parse(cls, *, address: str, user: str, tenant: str) -> "RequestQuotas":
         """Raises ValueError."""
-        return cls(Quota.parse("address", address), Quota.parse("user", user), Quota.parse("tenant", tenant))
+        return cls(Quota.parse("address", address), Quota.parse("user", user), Quota.parse(TENANT, tenant))
 
 
 class Pseudonyms:
@@ -98,7 +99,7 @@ class RequestRates:
         if over is not None:
             self._remember(over)
             raise self._refusal(over)
-        if levels[0].charge.quota is not self._quotas.tenant:  # what the others have used up is nobody's business
+        if levels[0].charge.quota.name != TENANT:  # what the others have used up is nobody's business
             request.scope[FIELDS_KEY] = fields(levels[0])
 
     def _of_somebody(self, request: Request, principal: Principal, cost: int) -> Sequence[Charge]:
