@@ -36,7 +36,7 @@ PATIENCE = 0.25
 """Seconds to wait for events before looking around."""
 
 LOOK_AROUND_EVERY = 1.0
-COMPARE_EVERY = 10.0
+COMPARE_EVERY = 30.0
 """Seconds between two comparisons of our copy with the log; also while everything seems well."""
 
 TRY_AGAIN_AFTER = 2.0
