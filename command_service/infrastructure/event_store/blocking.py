@@ -78,6 +78,8 @@ class BlockingAppender:
 
     def append(self, item: batch.Item) -> Appended:
         """Raises what became of the item, StoreBusy or StoreUnavailable."""
+        if self._closed.is_set():
+            raise StoreUnavailable
         ticket = Ticket(item, time.monotonic() + self._patience)
         with self._guard:
             self._waiting.add(ticket)

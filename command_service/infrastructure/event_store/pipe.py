@@ -62,14 +62,14 @@ class Pipe:
         answers: list[Rows | Exception] = []
         while self.flying and not self._pgconn.is_busy():
             result = self._pgconn.get_result()
+            if not self.alive:
+                raise OperationalError("the connection was lost")
             if result is None:  # the end of one statement's results
                 continue
             if result.status == ExecStatus.PIPELINE_SYNC:
                 answers.append(self._answer())
             elif self._result is None or self._result.status == ExecStatus.TUPLES_OK:  # the commit may fail as well
                 self._result = result
-            if not self.alive:
-                raise OperationalError("the connection was lost")
         return answers
 
     def _answer(self) -> Rows | Exception:

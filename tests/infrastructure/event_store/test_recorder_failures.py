@@ -12,13 +12,14 @@ import psycopg
 import pytest
 from eventsourcing.persistence import OperationalError, StoredEvent
 from eventsourcing.utils import Environment
+from psycopg import sql
 
 from command_service.infrastructure.event_store import log
 from command_service.infrastructure.event_store.factory import Factory
 from command_service.infrastructure.event_store.recorder import LogApplicationRecorder
 from tests.infrastructure.event_store.library import library_variables
 from tests.infrastructure.event_store.rows import rows_of
-from tests.support.cluster import Database
+from tests.support.cluster import Cluster, Database
 
 
 @pytest.fixture
@@ -74,6 +75,45 @@ def test_refused_write_is_an_operational_error_after_the_patience(
                 opened.insert_events([one()])
             owner.execute("ALTER FUNCTION append_events_v0 RENAME TO append_events_v1")
         assert opened.insert_events([one()]) == [1]
+
+
+def test_closed_recorder_writes_nothing_more_and_leaves_no_connection(command_database: Database) -> None:
+    variables = library_variables(command_database.app_url, CREATE_TABLE="n")
+    with Factory(Environment(env=variables)) as factory:
+        opened = factory.application_recorder()
+        assert opened.insert_events([one()]) == [1]
+    with pytest.raises(OperationalError):
+        opened.insert_events([one()])
+    with psycopg.connect(command_database.owner_url) as connection:
+        others = connection.execute(
+            "SELECT count(*) AS sessions FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%append_batch%'"
+        )
+        assert others.fetchone() == (0,)
+
+
+def test_closing_ends_the_trying_again(command_database: Database, cluster: Cluster) -> None:
+    variables = library_variables(command_database.app_url, CREATE_TABLE="n")
+    door = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+    name = sql.Identifier(command_database.name)
+    with (
+        ThreadPoolExecutor(max_workers=1) as threads,
+        psycopg.connect(cluster.server_url, autocommit=True) as server,
+        psycopg.connect(command_database.app_url, autocommit=True) as other,
+        Factory(Environment(env=variables)) as factory,
+    ):
+        opened = factory.application_recorder()
+        assert opened.insert_events([one()]) == [1]
+        server.execute(door.format(name, sql.Literal(False)))
+        try:
+            terminate_others(other)
+            trying = threads.submit(opened.insert_events, [one()])
+            time.sleep(0.3)
+            factory.close()
+            with pytest.raises(OperationalError):
+                trying.result(timeout=5)
+        finally:
+            server.execute(door.format(name, sql.Literal(True)))
 
 
 class Interrupted(BaseException):
