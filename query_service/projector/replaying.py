@@ -101,16 +101,12 @@ async def inspect_copy(
 ) -> Sequence[Finding]:
     """What is wrong with the audit copy of a partition, whose events up to `head` have these positions in the log."""
     position = min(head, await _position(connection, LOG, partition))
-    missing = {each: None for each in log if each <= position}
-    changed, unknown = [], []
+    due = {each for each in log if each <= position}
+    found, changed = set(), []
     async for rows in _copied(connection, partition, partitions, position):
-        for row in rows:
-            if row.position not in missing:
-                unknown.append(row.position)
-            elif leaf_of(row) != row.leaf_hash:
-                changed.append(row.position)
-            missing.pop(row.position, None)
-    wrong = {"missing": list(missing), "changed": changed, "unknown": unknown}
+        found |= {row.position for row in rows}
+        changed += [row.position for row in rows if leaf_of(row) != row.leaf_hash]
+    wrong = {"missing": sorted(due - found), "changed": changed, "unknown": sorted(found - due)}
     return [
         Finding(LOG.projection, LOG.generation, partition, kind, each, f"the event at position {each} {WRONG[kind]}.")
         for kind, positions in wrong.items()
