@@ -6,6 +6,7 @@ from uuid import uuid4
 import httpx2
 from jose import jwt
 
+from tests.e2e.test_ended_sessions import frozen
 from tests.support.aftermath import until_ready
 from tests.support.load import PASSWORD, Author, sign_up
 from tests.support.stack import Stack
@@ -89,3 +90,27 @@ async def test_guesses_are_refused_and_their_user_reads_of_it(stack: Stack) -> N
             return [each["type"] for each in found.json()["items"]] == ["accounts.SignInsThrottled.v1"]
 
         await eventually(told, "the user's own audit to tell of it")
+
+
+async def test_while_redis_is_silent_commands_go_on_and_signing_in_waits_for_it(stack: Stack) -> None:
+    await until_ready(stack)
+    async with httpx2.AsyncClient(timeout=10) as http:
+        ada: Author = await sign_up(stack, http)
+        form = {"grant_type": "password", "username": "nobody@example.com", "password": PASSWORD}
+
+        async def signing_in() -> int:
+            return (await http.post(f"{stack.command_url}/v1/token", data=form)).status_code
+
+        with frozen(stack, "valkey"):
+            for number in range(5):
+                body = {"name": f"without Redis {number}"}
+                made = await http.post(f"{stack.command_url}/v1/resources", json=body, headers=ada.headers)
+                assert made.status_code == 201, made.text
+            assert [await signing_in() for _ in range(3)] == [503] * 3
+            assert (await http.get(f"{stack.query_url}/v1/resources", headers=ada.headers)).status_code == 200
+
+        async def counted_again() -> bool:
+            return await signing_in() == 400
+
+        await eventually(counted_again, "sign-in to be counted again")
+    await until_ready(stack)
