@@ -106,7 +106,11 @@ async def inspect_copy(
     async for rows in _copied(connection, partition, partitions, position):
         found |= {row.position for row in rows}
         changed += [row.position for row in rows if leaf_of(row) != row.leaf_hash]
-    wrong = {"missing": sorted(due - found), "changed": changed, "unknown": sorted(found - due)}
+    return _places(partition, missing=sorted(due - found), changed=changed, unknown=sorted(found - due))
+
+
+def _places(partition: int, **wrong: Sequence[int]) -> Sequence[Finding]:
+    """The first few of each kind."""
     return [
         Finding(LOG.projection, LOG.generation, partition, kind, each, f"the event at position {each} {WRONG[kind]}.")
         for kind, positions in wrong.items()
