@@ -77,8 +77,14 @@ async def test_cut_connections_of_the_pool_do_no_harm(store: PostgresEventStore,
     await store.append(append("loans-1"))
     await asyncio.gather(*(store.read_stream("default", "loans-1") for _ in range(4)))
     await kill_readers(command_database)
-    _, pieces = await store.feed(0, 10)
-    assert len((await drained(pieces)).splitlines()) == 1
+    assert len((await drained(await store._lines.of_all(0, 10))).splitlines()) == 1
+
+
+async def test_lines_of_a_category_are_those_of_its_streams(store: PostgresEventStore) -> None:
+    for stream in ("loans-1", "loan-2", "loans-3", "xloans-4"):
+        await store.append(append(stream))
+    _, pieces = await store.feed(0, 10, category="loans")
+    assert [decode(line).stream for line in (await drained(pieces)).splitlines()] == ["loans-1", "loans-3"]
 
 
 async def test_feed_of_a_closed_store_is_unavailable(command_database: Database) -> None:
@@ -87,3 +93,5 @@ async def test_feed_of_a_closed_store_is_unavailable(command_database: Database)
         pass
     with pytest.raises(StoreUnavailable):
         await store.feed(0, 10)
+    with pytest.raises(StoreUnavailable):
+        await store._lines.of_all(0, 10)
