@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Protocol, TypeVar, cast
@@ -20,7 +20,7 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from structlog.stdlib import ProcessorFormatter
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, WrappedLogger
 
 from shared_kernel.errors import TwinlogError
 
@@ -45,6 +45,9 @@ get_logger = structlog.get_logger
 log_context: ContextVar[Mapping[str, str]] = ContextVar("twinlog_log_context", default=MappingProxyType({}))
 """Fields that every log line of the work at hand carries, such as the ids of a request; set by whoever begins it."""
 
+_FLAT = frozenset((str, int, float, bool, type(None), datetime))  # in such values nothing can be hidden
+
+Enrich = Callable[[WrappedLogger, str, EventDict], EventDict]
 M = TypeVar("M", Counter, Gauge, Histogram)
 
 
@@ -90,11 +93,24 @@ def configure_logging(service: str, level: str = "info", sink: LineSink | None =
     enrich = _enricher(service, with_messages=threshold <= logging.DEBUG)
     structlog.configure(
         processors=[enrich, redact, _render],
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        wrapper_class=_straight(structlog.make_filtering_bound_logger(threshold), enrich, threshold),
         logger_factory=structlog.BytesLoggerFactory(cast("BinaryIO", out)),
         cache_logger_on_first_use=True,
     )
     _route_standard_logging(threshold, enrich, out)
+
+
+def _straight(kind: type[Any], enrich: Enrich, threshold: int) -> type[Any]:
+    """The same logger, whose plainest lines, of which each request has several, take the same steps straight."""
+
+    class Straight(kind):  # type: ignore[misc] # made by structlog at run time
+        def info(self, event: str | None = None, *args: Any, **fields: Any) -> Any:
+            if args or self._context or event is None:
+                return super().info(event, *args, **fields)
+            fields["event"] = event
+            return self._logger.msg(_render(None, "info", redact(None, "info", enrich(None, "info", fields))))
+
+    return Straight if threshold <= logging.INFO else kind
 
 
 def _threshold(level: str) -> int:
@@ -104,7 +120,7 @@ def _threshold(level: str) -> int:
     return threshold
 
 
-def _enricher(service: str, *, with_messages: bool) -> Processor:
+def _enricher(service: str, *, with_messages: bool) -> Enrich:
     def enrich(_: WrappedLogger, method: str, event: EventDict) -> EventDict:
         event["time"] = datetime.now(UTC)
         event.setdefault("level", "error" if method == "exception" else method)
@@ -121,7 +137,7 @@ def _render(_: WrappedLogger, __: str, event: EventDict) -> bytes:
     return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
 
 
-def _route_standard_logging(threshold: int, enrich: Processor, out: LineSink) -> None:
+def _route_standard_logging(threshold: int, enrich: Enrich, out: LineSink) -> None:
     handler = _BytesHandler(out)
     handler.setFormatter(
         ProcessorFormatter(
@@ -163,9 +179,10 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Obscure every field whose name says that it may hold a secret or something about a person."""
     for key in _sensitive_among(tuple(event)):
         event[key] = REDACTED
-    for key, value in event.items():
-        if isinstance(value, (dict, list, tuple)):
-            event[key] = _redacted(value, MAX_NESTING)
+    if not _FLAT.issuperset(map(type, event.values())):
+        for key, value in event.items():
+            if isinstance(value, (dict, list, tuple)):
+                event[key] = _redacted(value, MAX_NESTING)
     return event
 
 
@@ -230,14 +247,12 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.gauge("build_info", "Always 1; says what is running.", ("service", "version")).labels(
-            service, version("twinlog")
-        ).set(1)
+        build = self.gauge("build_info", "Always 1; says what is running.", ("service", "version"))
+        build.labels(service, version("twinlog")).set(1)
         labels = ("method", "route", "status")
         self._requests = self.counter("http_requests", "Requests answered, by route template.", labels)
-        self._seconds = self.histogram(
-            "http_request_duration_seconds", "From the first byte read to the last one sent.", labels
-        )
+        duration = "From the first byte read to the last one sent."
+        self._seconds = self.histogram("http_request_duration_seconds", duration, labels)
         self._refusals = self.counter("refusals", "Requests refused, by the code of the problem.", ("code",))
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -250,9 +265,8 @@ class Metrics:
     def histogram(
         self, name: str, documentation: str, labels: Sequence[str] = (), buckets: Sequence[float] = DURATION_BUCKETS
     ) -> Histogram:
-        return self._register(
-            name, Histogram, lambda n: Histogram(n, documentation, labels, buckets=buckets, registry=self.registry)
-        )
+        made = partial(Histogram, documentation=documentation, labelnames=labels, buckets=buckets)
+        return self._register(name, Histogram, lambda n: made(n, registry=self.registry))
 
     def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request; `route` is a template such as `/v1/resources/{id}`, never a path."""

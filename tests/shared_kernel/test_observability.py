@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -221,3 +221,23 @@ def test_process_and_build_are_measured() -> None:
     assert 'twinlog_build_info{service="one",version="' in text
     assert "process_resident_memory_bytes" in text
     assert "python_gc_objects_collected_total" in text
+
+
+class Hidden(NamedTuple):
+    """A value in which something is hidden that is no plain tuple."""
+
+    inner: dict[str, str]
+
+
+def test_plain_line_and_line_with_a_context_say_the_same(lines: Lines) -> None:
+    fields: dict[str, Any] = {"email": "a@b.org", "count": 3, "hidden": Hidden({"password": "secret"})}
+    logger().info("seen", who="somebody", **fields)
+    logger().bind(who="somebody").info("seen", **fields)
+    plain, bound = ({key: value for key, value in line.items() if key != "time"} for line in lines.objects())
+    assert plain == bound
+    assert (plain["email"], plain["hidden"]) == (REDACTED, [{"password": REDACTED}])
+
+
+def test_plain_line_is_formatted_as_every_other(lines: Lines) -> None:
+    logger().info("seen %s", "twice")
+    assert lines.objects()[0]["event"] == "seen twice"
