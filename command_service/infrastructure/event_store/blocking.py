@@ -78,15 +78,8 @@ class BlockingAppender:
 
     def append(self, item: batch.Item) -> Appended:
         """Raises what became of the item, StoreBusy or StoreUnavailable."""
-        if self._closed.is_set():
-            raise StoreUnavailable
         ticket = Ticket(item, time.monotonic() + self._patience)
-        with self._guard:
-            self._waiting.add(ticket)
-            leads, self._led = not self._led, True
-            if len(self._waiting) >= self._crowd:
-                self._complete.set()
-        interrupted = None if leads else ticket.wait()
+        interrupted = None if self._joins_as_leader(ticket) else ticket.wait()
         if ticket.following is not None:
             ticket.following.wake()
         if ticket.outcome is None:
@@ -96,6 +89,17 @@ class BlockingAppender:
         if not isinstance(ticket.outcome, Appended):
             raise ticket.outcome or StoreUnavailable()
         return ticket.outcome
+
+    def _joins_as_leader(self, ticket: Ticket) -> bool:
+        """Queue up; whoever finds nobody leading leads."""
+        if self._closed.is_set():
+            raise StoreUnavailable
+        with self._guard:
+            self._waiting.add(ticket)
+            leads, self._led = not self._led, True
+            if len(self._waiting) >= self._crowd:
+                self._complete.set()
+        return leads
 
     def _lead(self) -> None:
         """Write one batch (it holds the leader's own append, which has waited longest) and hand the lead on."""
