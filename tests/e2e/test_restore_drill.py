@@ -16,7 +16,7 @@ from tests.support.drill import Drill, running_drill
 from tests.support.load import Author, sign_up
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]  # servers stop and start, and a machine may be busy
 
 
 @pytest.fixture(scope="module")
