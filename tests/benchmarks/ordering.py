@@ -85,9 +85,11 @@ async def at_a_pace(order: Order, seconds: float) -> dict[UUID, float]:
 
     async def write(writer: int) -> None:
         await asyncio.sleep(writer / PER_SECOND)
-        while time.perf_counter() < end:
+        while True:  # once at least, however short the time
             event_id = await order.append(writer)
             acknowledged[event_id] = time.perf_counter()
+            if time.perf_counter() >= end:
+                return
             await asyncio.sleep(order.writers / PER_SECOND)
 
     async with order:
