@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared_kernel.feature import Feature
 from shared_kernel.observability import Metrics
@@ -37,6 +37,12 @@ class Application(FastAPI):
     """FastAPI whose edge answers every error, and whose OpenAPI document says everything the wire contract says."""
 
     edge: Callable[[ASGIApp], Edge]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self.middleware_stack is None or self.root_path:
+            return await super().__call__(scope, receive, send)
+        scope["app"] = self
+        return await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         # FastAPI's own layers answer errors and bound bodies, which the edge does; without them a request costs less.

@@ -76,6 +76,10 @@ class Step:
             solved = await step.solve(arrived)
             if step.name is not None:
                 values[step.name] = solved
+        return self._read(arrived, values, known)
+
+    def _read(self, arrived: Arrived, values: dict[str, Any], known: int) -> dict[str, Any] | None:
+        """The same for what the request itself holds; `known` errors are of before."""
         for name, read in self.of_path:
             values[name] = read(arrived)
         if self.queries:
@@ -92,7 +96,8 @@ class Step:
         """The function's own value, which other functions get as an argument."""
         if self.repeated and self.call in arrived.solved:
             return arrived.solved[self.call]
-        values = await self.values(arrived)
+        known = len(arrived.errors)
+        values = await self.values(arrived) if self.before else self._read(arrived, {}, known)
         if values is None:
             return NOTHING
         solved = await self.call(**values)
