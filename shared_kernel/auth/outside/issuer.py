@@ -17,9 +17,10 @@ Algorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 def safe_address(url: str) -> str:
     """Raises ValueError unless this is https, or http to this very machine, without user, query and fragment."""
     parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    host = parts.hostname or ""
+    if parts.scheme not in (("https", "http") if _is_loopback(host) else ("https",)):
         raise ValueError("must begin with https://")
-    if not parts.hostname or parts.username or parts.query or parts.fragment:
+    if not host or any((parts.username, parts.query, parts.fragment)):
         raise ValueError("must be an address without user, query and fragment")
     return url
 

@@ -38,6 +38,9 @@ KEYS: Mapping[str, Mapping[str, str]] = {
 MEMBERS = ("kty", "crv", "x", "y", "n", "e")
 """The public members of a JWK; whatever else an issuer publishes is not looked at."""
 
+PRIVATE = frozenset({"d", "k"})
+"""A JWK with one of these gives a secret away."""
+
 NAMESPACE = UUID("6f0f2b0a-5d0c-5b6e-9d53-2f8d9a5c1e77")
 """Of the UUIDs that stand for outside users and sessions; never changes."""
 
@@ -140,17 +143,21 @@ def issuer_named_in(token: str) -> str | None:
 def _usable(jwk: Jwk, algorithm: str) -> Any:
     """The public key, if it is one for verifying with this very algorithm. Raises TokenRefused."""
     needed = {"use": "sig", "alg": algorithm, **KEYS[algorithm]}
-    said = {"use": "sig", "alg": algorithm} | {name: jwk[name] for name in needed if name in jwk}
-    if said != needed or "d" in jwk or "k" in jwk or "verify" not in jwk.get("key_ops", ["verify"]):
+    said = {"use": "sig", "alg": algorithm} | {name: jwk[name] for name in jwk if name in needed}
+    if said != needed or not PRIVATE.isdisjoint(jwk) or "verify" not in jwk.get("key_ops", ["verify"]):
         raise TokenRefused("key")
-    try:
-        with _quietly():
-            key = jose_jwk.import_key({name: jwk[name] for name in MEMBERS if name in jwk})
-    except (JoseError, ValueError, TypeError, KeyError):
-        raise TokenRefused("key") from None
+    key = _imported({name: jwk[name] for name in MEMBERS if name in jwk})
     if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
         raise TokenRefused("key")
     return key
+
+
+def _imported(jwk: dict[str, Any]) -> Any:
+    try:
+        with _quietly():
+            return jose_jwk.import_key(jwk)
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise TokenRefused("key") from None
 
 
 def _payload(token: str, key: Any, algorithm: str) -> bytes:
