@@ -6,6 +6,7 @@ names: `upgrade` puts the wanted schema first in the search path, and functions 
 earlier releases working says so: `works_since = "0007"` names the oldest revision whose code still runs on it.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -34,7 +35,8 @@ WORKS_SINCE = "works_since"
 Installed = tuple[str, str | None] | None
 """The revision of a database with what it promises to older code; None for an empty one."""
 
-QUEUE_TIMEOUT = "120s"
+QUEUE_SECONDS = 120.0
+LOOK_EVERY = 0.05
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "600s"
 
@@ -68,10 +70,22 @@ def alone(owner_url: str) -> Iterator[psycopg.Connection]:
     The lock belongs to the session and ends with it. Raises psycopg.Error.
     """
     with psycopg.connect(owner_url, application_name=APPLICATION) as connection:
-        connection.execute(sql.SQL("SET lock_timeout = {}").format(QUEUE_TIMEOUT))
-        connection.execute("SELECT pg_advisory_lock(%s)", (ADVISORY_LOCK,))
         _limit(connection)
+        _queue(connection)
         yield connection
+
+
+def _queue(connection: psycopg.Connection) -> None:
+    """Asks again and again: a statement that waits holds a snapshot, which CREATE INDEX CONCURRENTLY would wait for."""
+    deadline = time.monotonic() + QUEUE_SECONDS
+    while True:
+        row = connection.execute("SELECT pg_try_advisory_lock(%s) AS mine", (ADVISORY_LOCK,)).fetchone()
+        connection.commit()
+        if row == (True,):
+            return
+        if time.monotonic() > deadline:
+            raise psycopg.errors.LockNotAvailable(f"Somebody has been migrating this database for {QUEUE_SECONDS:g} s.")
+        time.sleep(LOOK_EVERY)
 
 
 def head(folder: Path) -> str:

@@ -1,6 +1,7 @@
 """Bringing a database to its schema: once, in order, by one process at a time, and never backwards."""
 
 import multiprocessing
+import threading
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from command_service.infrastructure import schema
 from shared_kernel import migrations
 from shared_kernel.errors import SchemaMismatch
 from tests.support.cluster import Database
+from tests.support.processes import wait_until
 
 SCRIPT = """
 from alembic import op
@@ -115,3 +117,33 @@ def test_schema_of_any_name_is_made_and_granted(command_database: Database, tmp_
 def test_folder_without_scripts_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaMismatch, match="no migration"):
         migrations.head(script_folder(tmp_path / "scripts"))
+
+
+def test_who_queues_does_not_hold_up_an_index_that_is_made_beside_the_traffic(empty_database: str) -> None:
+    entered = threading.Event()
+
+    def queue() -> None:
+        with migrations.alone(empty_database):
+            entered.set()
+
+    with psycopg.connect(empty_database, autocommit=True) as owner:
+        owner.execute("CREATE TABLE books (title text)")
+        owner.execute("SET lock_timeout = '2s'")
+        with migrations.alone(empty_database):
+            waiting = threading.Thread(target=queue)
+            waiting.start()
+            wait_until(lambda: sessions_of_migrations(owner) == 2, "somebody who queues")
+            waiting.join(0.5)  # with what is queued for
+            owner.execute("CREATE INDEX CONCURRENTLY books_title ON books (title)")
+            assert not entered.is_set()
+    waiting.join(10)
+    assert entered.is_set()
+
+
+def sessions_of_migrations(connection: psycopg.Connection) -> int:
+    row = connection.execute(
+        "SELECT count(*) AS sessions FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = %s",
+        (migrations.APPLICATION,),
+    ).fetchone()
+    return row[0] if row else 0
