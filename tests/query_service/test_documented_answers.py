@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import jsonschema
 
+from shared_kernel.events.policies import PolicyAdded
 from tests.support.query_side import Person, QuerySide
 
 ADA = Person(uuid4(), roles=("admin", "member"))
@@ -29,12 +30,17 @@ def examples_of(document: dict[str, Any], schema: dict[str, Any]) -> list[Any]:
 async def test_every_question_shows_an_example_that_fits_and_answers_like_it(query_side: QuerySide) -> None:
     await query_side.register(ADA)
     resource = await query_side.create(ADA, tags=("json",), attributes={"licence": "MIT"})
+    policy = PolicyAdded(
+        policy_id=uuid4(), role="operator", permission="resources:create", condition="any", effect="allow"
+    )
+    await query_side.log.append(f"policies-{policy.policy_id}", policy)
     await query_side.catch_up()
     document = (await query_side.http.get("/openapi.json")).json()
     for path, operation, schema in questions(document):
         for example in examples_of(document, schema):
             validate(document, example, schema)
-        answer = await query_side.get(path.format(resource_id=resource, user_id=ADA.id, position=1), ADA)
+        known = {"resource_id": resource, "user_id": ADA.id, "policy_id": policy.policy_id, "position": 1}
+        answer = await query_side.get(path.format(**known), ADA)
         assert answer.status_code == 200, (path, answer.text)
         validate(document, answer.json(), schema)
         shown = set(operation["responses"]["200"]["headers"])

@@ -142,14 +142,19 @@ def issuer_named_in(token: str) -> str | None:
 
 def _usable(jwk: Jwk, algorithm: str) -> Any:
     """The public key, if it is one for verifying with this very algorithm. Raises TokenRefused."""
-    needed = {"use": "sig", "alg": algorithm, **KEYS[algorithm]}
-    said = {"use": "sig", "alg": algorithm} | {name: jwk[name] for name in jwk if name in needed}
-    if said != needed or not PRIVATE.isdisjoint(jwk) or "verify" not in jwk.get("key_ops", ["verify"]):
+    if not _is_meant_for(jwk, algorithm) or not PRIVATE.isdisjoint(jwk):
         raise TokenRefused("key")
     key = _imported({name: jwk[name] for name in MEMBERS if name in jwk})
     if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
         raise TokenRefused("key")
     return key
+
+
+def _is_meant_for(jwk: Jwk, algorithm: str) -> bool:
+    """Kind and curve must be the algorithm's; use, algorithm and operations as well, where the key says any."""
+    may_say = {"use": "sig", "alg": algorithm}
+    said = {name: jwk.get(name, may_say.get(name)) for name in (*may_say, *KEYS[algorithm])}
+    return said == {**may_say, **KEYS[algorithm]} and "verify" in jwk.get("key_ops", ["verify"])
 
 
 def _imported(jwk: dict[str, Any]) -> Any:
