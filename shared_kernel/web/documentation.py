@@ -128,7 +128,9 @@ def _problem_page(request: Request, catalogue: Catalogue) -> Response:
     if not _prefers_html(request.headers.get("accept", "")):
         return Response(orjson.dumps(explained), media_type="application/json", headers=headers)
     digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    headers["Content-Security-Policy"] = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'"
+    headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; frame-ancestors 'none'"
+    )
     headers["Referrer-Policy"] = "no-referrer"
     shown = {name: html.escape(str(value)) for name, value in explained.items()}
     return HTMLResponse(_PROBLEM_PAGE.format(**shown, language=language, style=_STYLE), headers=headers)

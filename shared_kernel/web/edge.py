@@ -38,7 +38,7 @@ ONCE = (
 NO_STORE = (b"cache-control", b"no-store")
 """Sent unless the route has said something else about caching."""
 
-NO_ACTIVE_CONTENT = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+NO_ACTIVE_CONTENT = (b"content-security-policy", b"default-src 'none'; base-uri 'none'; frame-ancestors 'none'")
 """Sent unless the route, whose answer is a page then, has named what its page may do."""
 
 HSTS = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")

@@ -16,20 +16,26 @@ def told(answer: httpx2.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name.startswith("access-control-")}
 
 
+@pytest.mark.asvs("V3.2.1", "V3.4.3", "V3.4.6")
 @pytest.mark.parametrize("path", ANYWHERE)
 async def test_nothing_that_is_answered_may_be_run_framed_or_embedded(caller: httpx2.AsyncClient, path: str) -> None:
     answer = await caller.get(path)
-    assert answer.headers.get_list("content-security-policy") == ["default-src 'none'; frame-ancestors 'none'"]
+    assert answer.headers.get_list("content-security-policy") == [
+        "default-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    ]
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
+@pytest.mark.asvs("V3.4.3", "V3.4.5")
 @pytest.mark.parametrize("path", ["/docs", "/problems/not-found"])
 async def test_pages_for_people_say_themselves_what_they_run(caller: httpx2.AsyncClient, path: str) -> None:
     answer = await caller.get(path, headers={"Accept": "text/html"})
     (policy,) = answer.headers.get_list("content-security-policy")
     assert "default-src 'none'" in policy
+    assert "base-uri 'none'" in policy
     assert "frame-ancestors 'none'" in policy
+    assert answer.headers["referrer-policy"] == "no-referrer"
     assert "unsafe-eval" not in policy
 
 
@@ -40,6 +46,7 @@ async def test_no_origin_is_listed_unless_somebody_lists_it(caller: httpx2.Async
     assert (preflight.status_code, told(preflight)) == (405, {})
 
 
+@pytest.mark.asvs("V3.4.2")
 @pytest.mark.parametrize("path", ANYWHERE)
 async def test_listed_origin_reads_every_answer_errors_too(path: str) -> None:
     async with calling(sample_application(browsers=RULES)) as caller:
@@ -50,6 +57,7 @@ async def test_listed_origin_reads_every_answer_errors_too(path: str) -> None:
         assert "Origin" in ", ".join(answer.headers.get_list("vary"))
 
 
+@pytest.mark.asvs("V3.4.2")
 @pytest.mark.parametrize(
     "origin",
     [
@@ -88,6 +96,7 @@ async def test_preflight_of_a_listed_origin_names_what_the_address_takes() -> No
         assert plain.status_code == 405
 
 
+@pytest.mark.asvs("V3.5.1", "V3.5.2")
 @pytest.mark.parametrize(
     "media_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
