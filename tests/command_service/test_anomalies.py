@@ -39,6 +39,7 @@ async def counted(side: CommandSide, code: str) -> float:
     return sum(float(line.removeprefix(name)) for line in text.splitlines() if line.startswith(name))
 
 
+@pytest.mark.asvs("V16.3.1")
 async def test_refused_sign_ins_are_counted_and_logged_without_the_address(
     lines: Lines, command_side: CommandSide
 ) -> None:
@@ -51,6 +52,7 @@ async def test_refused_sign_ins_are_counted_and_logged_without_the_address(
     assert ada.email.encode() not in lines.text
 
 
+@pytest.mark.asvs("V16.3.3")
 async def test_reuse_of_a_refresh_token_is_counted_apart_and_answered_alike(
     lines: Lines, command_side: CommandSide
 ) -> None:
@@ -65,6 +67,7 @@ async def test_reuse_of_a_refresh_token_is_counted_apart_and_answered_alike(
     assert first["refresh_token"].encode() not in lines.text
 
 
+@pytest.mark.asvs("V16.3.2")
 async def test_denied_decisions_are_counted_and_logged_with_their_rule(lines: Lines, command_side: CommandSide) -> None:
     ada, bob = await command_side.register(), await command_side.register("Bob")
     path = await command_side.create_resource(ada)

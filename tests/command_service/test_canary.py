@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx2
 import psycopg
+import pytest
 from psycopg import sql
 
 from tests.support.cluster import Database, Vault
@@ -54,6 +55,7 @@ def live(url: str) -> None:
         assert http.post("/v1/resources", json={"name": "harmless"}, headers=headers).status_code == 201
 
 
+@pytest.mark.asvs("V14.2.4", "V16.2.5")
 def test_no_personal_data_in_clear_anywhere(command_database: Database, vault_database: Vault) -> None:
     settings = variables_of(command_database, vault_database, TWINLOG_LOG_LEVEL="debug")
     with command_process(settings) as running:

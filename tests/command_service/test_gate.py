@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.tokens import SigningKey, TokenSigner
 from tests.support.command_side import CommandSide
@@ -14,6 +16,7 @@ async def refused(command_side: CommandSide, authorization: str | None) -> None:
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.asvs("V7.2.1")
 async def test_without_a_good_token_it_is_401(command_side: CommandSide) -> None:
     ada = await command_side.register()
     good = command_side.access_token(ada)

@@ -177,6 +177,7 @@ async def test_old_answers_are_forgotten_and_young_ones_kept(command_side: Comma
     assert len(left) == 1
 
 
+@pytest.mark.asvs("V14.2.2")
 async def test_answer_that_holds_a_secret_is_not_kept(command_side: CommandSide, ada: Person) -> None:
     path = await command_side.create_resource(ada)
     now = int(datetime.now(UTC).timestamp())
@@ -212,6 +213,7 @@ async def test_store_keeps_neither_key_nor_request_nor_answer_in_clear(command_s
         assert secret.encode() not in stored
 
 
+@pytest.mark.asvs("V14.2.2")
 async def test_answers_of_a_person_whose_key_is_gone_are_gone_too(
     command_side: CommandSide, vault_database: Vault, ada: Person
 ) -> None:

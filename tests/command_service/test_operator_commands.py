@@ -45,6 +45,7 @@ def test_created_tenant_takes_registrations_and_its_admin_signs_in(variables: di
         assert http.put(path, headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
+@pytest.mark.asvs("V6.3.2")
 async def test_first_tenant_is_there_however_often_a_service_starts(
     command_database: Database, vault_database: Vault
 ) -> None:

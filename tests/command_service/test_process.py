@@ -58,6 +58,7 @@ def test_schema_of_another_release_is_refused(
         assert "run `twinlog migrate`" in sentence
 
 
+@pytest.mark.asvs("V13.2.3")
 def test_weak_secret_is_refused_outside_development(command_database: Database, vault_database: Vault) -> None:
     production = {"TWINLOG_ENV": "production", "TWINLOG_COMMAND_SECRET": "weak"}
     code, sentence = refusal_of(variables_of(command_database, vault_database, **production))

@@ -38,6 +38,7 @@ def statuses(answers: list[httpx2.Response]) -> tuple[int, int]:
     return len(found) - found.count(429), found.count(429)
 
 
+@pytest.mark.asvs("V2.4.1")
 async def test_refusal_says_when_to_come_back_and_by_which_quota(boot: Boot) -> None:
     async with boot(rate_user=f"5/{DAY}") as side:
         ada = await side.register()
@@ -74,6 +75,7 @@ async def test_address_is_limited_before_anybody_is_known_and_bad_tokens_count(b
         assert (await side.send("GET", "/healthz")).status_code == 200
 
 
+@pytest.mark.asvs("V2.4.1")
 async def test_registration_counts_for_a_hundred_requests(boot: Boot) -> None:
     async with boot(rate_address=f"250/{DAY}") as side:
         await side.register()
@@ -84,6 +86,7 @@ async def test_registration_counts_for_a_hundred_requests(boot: Boot) -> None:
         assert cheap.status_code == 200  # what is dear is refused first
 
 
+@pytest.mark.asvs("V15.3.4")
 async def test_written_addresses_change_nothing_unless_a_trusted_proxy_writes_them(boot: Boot) -> None:
     def forwarded(number: int) -> dict[str, str]:
         return {"X-Forwarded-For": f"198.51.100.{number}", "Forwarded": f"for=198.51.100.{number}"}
@@ -132,6 +135,7 @@ async def test_what_redis_keeps_names_neither_address_nor_account(boot: Boot, re
     assert ada.email not in keys
 
 
+@pytest.mark.asvs("V16.5.2")
 async def test_ordinary_commands_go_on_without_redis_under_a_quota_of_this_process(boot: Boot) -> None:
     async with boot(redis_url="redis://127.0.0.1:9/0", rate_user=f"8/{DAY}", rate_processes=2) as side:
         ada = await side.register()

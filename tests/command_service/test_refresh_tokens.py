@@ -11,11 +11,13 @@ SESSION = UUID(int=5)
 TOKEN = RefreshToken("acme", SESSION, bytes(range(32)))
 
 
+@pytest.mark.asvs("V7.2.3")
 def test_token_is_read_as_it_was_made() -> None:
     assert RefreshTokens.parse(str(TOKEN)) == TOKEN
     assert (TOKEN.tenant, TOKEN.session_id, len(TOKEN.secret)) == ("acme", SESSION, 32)
 
 
+@pytest.mark.asvs("V7.2.3", "V11.5.1")
 def test_tokens_are_different_and_their_secrets_do_not_show() -> None:
     assert len({TOKENS.first("acme", SESSION).hash for _ in range(100)}) == 100
     assert TOKEN.secret.hex() not in repr(TOKEN)

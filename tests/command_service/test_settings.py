@@ -72,6 +72,7 @@ def test_unusable_key_encryption_keys_are_refused(monkeypatch: pytest.MonkeyPatc
     assert value not in detail
 
 
+@pytest.mark.asvs("V13.4.2")
 def test_unknown_environment_is_refused_and_never_taken_for_development(monkeypatch: pytest.MonkeyPatch) -> None:
     detail = refusal_of(monkeypatch, TWINLOG_ENV="Development", TWINLOG_COMMAND_SECRET="short")
     assert "TWINLOG_ENV" in detail

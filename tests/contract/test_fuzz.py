@@ -78,6 +78,7 @@ def assert_nothing_found(figures: Figures) -> None:
     assert not figures.leaks, "\n\n".join(f"{name}\n{said}" for name, said in figures.leaks.items())
 
 
+@pytest.mark.asvs("V4.1.1", "V8.2.2", "V8.4.1")
 @pytest.mark.parametrize(("api", "caller"), [("command", admin), ("query", member)])
 def test_generated_requests_meet_documented_answers(stack: Stack, api: str, caller: Caller) -> None:
     plan = Plan(seed=1, examples=4, phases=("examples", "fuzzing", "stateful"))

@@ -50,6 +50,7 @@ def test_a_secret_that_a_later_release_needs_is_added(base: Path) -> None:
     assert contents(base) == before
 
 
+@pytest.mark.asvs("V13.3.2")
 def test_each_reader_sees_its_own_secrets_only(base: Path) -> None:
     make_secrets(base)
     command, query = of_files(base / "command"), of_files(base / "query")

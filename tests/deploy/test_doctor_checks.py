@@ -47,6 +47,7 @@ def test_a_line_ends_with_what_to_do() -> None:
     assert line == "found       disk                  Nothing free. To do: make room."
 
 
+@pytest.mark.asvs("V16.2.2")
 @pytest.mark.parametrize(("seconds", "says"), [(-90, "90.0 s behind"), (90, "90.0 s ahead of")])
 def test_a_clock_that_differs_is_named_with_its_direction(seconds: int, says: str) -> None:
     check = clock("clock.redis", lambda: NOON + timedelta(seconds=seconds), lambda: NOON)

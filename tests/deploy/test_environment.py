@@ -32,6 +32,7 @@ def test_each_service_is_told_its_own_way_into_the_vault(folder: DataFolder) -> 
     assert found.query["VAULT_DATABASE_URL"] == URLS.vault_reader
 
 
+@pytest.mark.asvs("V13.2.2", "V13.3.2")
 def test_no_service_knows_the_others_database_or_any_owner(folder: DataFolder) -> None:
     given = {"COMMAND_SECRET": "s" * 32, "COMMAND_OWNER_URL": "postgresql://o@h/c", "TOKEN_KEY_FILE": "key.pem"}
     found = environment.compose(folder, given, {}, URLS, "redis://h")

@@ -20,6 +20,7 @@ def folder(tmp_path: Path) -> DataFolder:
     return DataFolder(tmp_path)
 
 
+@pytest.mark.asvs("V13.3.2")
 def test_secrets_are_made_once_and_only_their_owner_reads_them(folder: DataFolder) -> None:
     provision.ensure_secrets(folder)
     files = {path: path.read_text() for path in folder.secrets.rglob("*") if path.is_file()}
@@ -29,6 +30,7 @@ def test_secrets_are_made_once_and_only_their_owner_reads_them(folder: DataFolde
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
+@pytest.mark.asvs("V13.3.2")
 def test_the_query_service_is_not_given_what_is_the_command_services_alone(folder: DataFolder) -> None:
     provision.ensure_secrets(folder)
     command, query = folder.secrets / "command", folder.secrets / "query"
@@ -66,6 +68,7 @@ def test_roles_and_databases_are_made_once(cluster: Cluster) -> None:
     assert powers == []
 
 
+@pytest.mark.asvs("V13.2.2")
 def test_a_role_cannot_enter_a_database_that_is_not_its_own(cluster: Cluster, empty_database: str) -> None:
     with psycopg.connect(empty_database) as connection:
         name = connection.info.dbname

@@ -87,6 +87,7 @@ async def forger(stack: Stack) -> AsyncIterator[Forger]:
         yield Forger.of(stack, (await sign_up(stack, http)).token)
 
 
+@pytest.mark.asvs("V2.2.1", "V13.4.4", "V16.5.1")
 @pytest.mark.parametrize("part", TABLE)
 def test_bad_input_ends_in_its_documented_problem(
     stack: Stack, forger: Forger, part: str, subtests: pytest.Subtests

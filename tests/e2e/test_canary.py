@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import psycopg
+import pytest
 import redis
 from psycopg import sql
 
@@ -62,6 +63,7 @@ def logs(folder: Path) -> str:
     return "\n".join(file.read_text(errors="replace") for file in folder.glob("*.log"))
 
 
+@pytest.mark.asvs("V14.2.4", "V16.2.5")
 async def test_personal_data_is_in_clear_in_the_read_model_and_nowhere_else(stack: Stack) -> None:
     body = {"email": EMAIL, "password": PASSWORD, "name": NAME}
     form = {"grant_type": "password", "username": EMAIL, "password": PASSWORD}

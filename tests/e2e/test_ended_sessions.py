@@ -78,6 +78,7 @@ async def watch(http: httpx2.AsyncClient, stack: Stack, who: Author) -> set[int]
     return found
 
 
+@pytest.mark.asvs("V7.4.1")
 @pytest.mark.parametrize("still", [None, "valkey", "projector", "relay"])
 async def test_session_is_refused_everywhere_within_a_second_whoever_stands_still(
     stack: Stack, still: str | None

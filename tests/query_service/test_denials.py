@@ -95,6 +95,7 @@ async def test_only_the_young_end_of_a_long_log_is_read(query_side: QuerySide) -
     assert denials.known.trouble == ""
 
 
+@pytest.mark.asvs("V16.5.3")
 async def test_without_read_model_and_feed_nobody_gets_in(query_side: QuerySide) -> None:
     class Away:
         async def page(self, after: int, limit: int = 1) -> tuple[LogFacts, Sequence[StoredRow]]:

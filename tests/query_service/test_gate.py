@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import httpx2
+import pytest
 
 from query_service.infrastructure.gate import QueryGate
 from shared_kernel.auth.jwks import RemoteKeys
@@ -26,6 +27,7 @@ async def status_of(query_side: QuerySide, authorization: str | None) -> int:
     return answer.status_code
 
 
+@pytest.mark.asvs("V7.2.1")
 async def test_only_a_bearer_token_of_the_command_service_opens_the_door(query_side: QuerySide) -> None:
     token = query_side.access_token(ADA)
     for accepted in (f"Bearer {token}", f"bearer {token}", f"BEARER   {token}"):
@@ -45,6 +47,7 @@ async def test_an_expired_or_foreign_token_is_refused(query_side: QuerySide) -> 
         assert await status_of(query_side, f"Bearer {token}") == 401
 
 
+@pytest.mark.asvs("V16.5.2", "V16.5.3")
 async def test_without_the_command_services_keys_nobody_gets_in_and_it_says_so(query_side: QuerySide) -> None:
     keys = RemoteKeys(NOBODY_LISTENS, httpx2.AsyncClient(trust_env=False))
     services = query_side.services
@@ -61,6 +64,7 @@ async def test_without_the_command_services_keys_nobody_gets_in_and_it_says_so(q
     await keys.aclose()
 
 
+@pytest.mark.asvs("V3.5.3", "V8.2.1")
 async def test_every_question_needs_a_token(query_side: QuerySide) -> None:
     paths = query_side.app.openapi()["paths"]
     assert len(paths) >= 10

@@ -54,6 +54,7 @@ async def wrong_answers(query_side: QuerySide, owned: Owned) -> int:
     return (await asyncio.gather(*asked)).count(False)
 
 
+@pytest.mark.asvs("V8.4.1")
 async def test_callers_of_many_tenants_who_share_a_select_hear_only_what_is_theirs(query_side: QuerySide) -> None:
     assert await wrong_answers(query_side, await fill(query_side)) == 0
 
@@ -88,6 +89,7 @@ async def test_rows_asked_for_at_once_come_with_one_select_and_equal_questions_a
     assert database.asked == [len(owned) + 1]
 
 
+@pytest.mark.asvs("V8.4.1")
 def test_lookup_without_the_tenant_is_refused() -> None:
     with pytest.raises(ValueError, match="in a tenant"):
         Lookup("SELECT r.id FROM resources r", key={"id": "r.id::uuid"})

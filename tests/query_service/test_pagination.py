@@ -61,6 +61,7 @@ def page_of(query: PageQuery, *scope: str | int) -> Page:
     return Page.of(CURSORS, PATH, query, *scope)
 
 
+@pytest.mark.asvs("V1.2.2")
 def test_the_link_asks_the_same_question_after_the_last_row_shown() -> None:
     query = ThingQuery(limit=2, colour="dark blue&é", since=datetime(2026, 3, 12, tzinfo=UTC), sort="-created_at")
     shown, link = page_of(query, "acme", 1).split([{"p": 9}, {"p": 7}, {"p": 5}], "p")

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from redis.asyncio import Redis
 
 from shared_kernel.rates.limiter import Limiter
@@ -14,6 +15,7 @@ ADA, BOB = Person(uuid4()), Person(uuid4())
 RATES: dict[str, Any] = {"rate_address": f"9/{DAY}", "rate_user": f"4/{DAY}", "rate_tenant": "off"}
 
 
+@pytest.mark.asvs("V2.4.1", "V15.2.2")
 async def test_questions_are_refused_by_user_and_by_address(
     query_database: Database, vault_database: Vault, redis_url: str
 ) -> None:

@@ -44,6 +44,7 @@ def test_every_projection_has_its_table_in_both_generations(query_database: Data
             assert key == (list(projection.table.key),)
 
 
+@pytest.mark.asvs("V13.2.2", "V16.4.2")
 def test_the_run_time_role_adds_to_the_audit_copy_and_changes_nothing_in_it(query_database: Database) -> None:
     with psycopg.connect(query_database.app_url) as connection:
         assert may(connection, "public.audit_events") == {"SELECT", "INSERT"}

@@ -42,6 +42,7 @@ def logger() -> Any:
     return structlog.get_logger()
 
 
+@pytest.mark.asvs("V16.2.1", "V16.2.2", "V16.2.4")
 def test_line_is_one_json_object(lines: Lines) -> None:
     logger().info("it happened", count=3)
     (line,) = lines.objects()
@@ -49,11 +50,13 @@ def test_line_is_one_json_object(lines: Lines) -> None:
     assert line == {"event": "it happened", "count": 3, "level": "info", "service": "sample"}
 
 
+@pytest.mark.asvs("V1.1.2", "V16.4.1")
 def test_line_break_in_a_value_makes_no_second_line(lines: Lines) -> None:
     logger().info("it happened", path='/x\r\n{"event": "forged"}')
     assert len(lines.getvalue().splitlines()) == 1
 
 
+@pytest.mark.asvs("V16.2.5")
 @pytest.mark.parametrize(
     "field",
     ["password", "new_password", "access_token", "otp", "Authorization", "email", "userEmail", "name", "client_secret"],
@@ -132,6 +135,7 @@ def test_messages_are_shown_to_those_who_debug() -> None:
     assert sink.objects()[0]["exception"][0]["message"] == "the reason"
 
 
+@pytest.mark.asvs("V16.2.4")
 @pytest.mark.parametrize("name", ["uvicorn.error", "psycopg.pool", "alembic.runtime.migration", "anything.else"])
 def test_lines_of_libraries_look_the_same(lines: Lines, name: str) -> None:
     logging.getLogger(name).warning("connection %s lost", 7)

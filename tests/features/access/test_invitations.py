@@ -104,6 +104,7 @@ async def test_nobody_registers_without_an_invitation(command_side: CommandSide,
     assert code_of(known) == (403, "invitation-needed")  # and so nobody learns who is registered
 
 
+@pytest.mark.asvs("V6.4.1")
 async def test_one_person_registers_with_an_invitation(command_side: CommandSide, admin: Person) -> None:
     invitation = await invited(command_side, admin)
     typed = invitation["code"].lower().replace("-", " ")
@@ -112,6 +113,7 @@ async def test_one_person_registers_with_an_invitation(command_side: CommandSide
     assert code_of(again) == (403, "invitation-not-accepted")
 
 
+@pytest.mark.asvs("V2.3.4")
 async def test_of_many_who_share_an_invitation_one_registers(command_side: CommandSide, admin: Person) -> None:
     code = (await invited(command_side, admin))["code"]
     answers = await asyncio.gather(
@@ -140,6 +142,7 @@ async def test_withdrawn_invitation_lets_nobody_in(command_side: CommandSide, ad
     assert code_of(unknown) == (404, "not-found")
 
 
+@pytest.mark.asvs("V6.4.1")
 async def test_code_is_shown_once_and_kept_nowhere(command_side: CommandSide, admin: Person) -> None:
     answer = await command_side.send("POST", "/v1/invitations", {}, by=admin, Idempotency_Key="i-1")
     plain = answer.json()["code"].replace("-", "").encode()
@@ -176,6 +179,7 @@ async def test_only_administrators_invite_and_say_who_may_come(command_side: Com
             assert code_of(await command_side.send(method, path, body, by=person)) == (403, "forbidden"), (roles, path)
 
 
+@pytest.mark.asvs("V6.4.1")
 async def test_lifetime_of_an_invitation_is_an_hour_to_thirty_days(command_side: CommandSide, admin: Person) -> None:
     for hours in (0, 721, -1):
         answer = await command_side.send("POST", "/v1/invitations", {"hours": hours}, by=admin)

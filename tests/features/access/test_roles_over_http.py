@@ -39,6 +39,7 @@ async def test_membership_is_neither_granted_nor_withdrawn(command_side: Command
     assert (answer.status_code, answer.json()["code"]) == (409, "membership-is-not-withdrawn")
 
 
+@pytest.mark.asvs("V8.2.1")
 async def test_only_admins_say_who_is_what(command_side: CommandSide) -> None:
     ada = await command_side.register()
     for roles in (("member",), ("member", "operator"), ("member", "auditor")):

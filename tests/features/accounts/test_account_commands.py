@@ -30,6 +30,7 @@ async def change(side: CommandSide, token: dict[str, Any], body: dict[str, str],
     return await side.send("PUT", "/v1/me/password", body, Authorization=f"Bearer {token['access_token']}", **headers)
 
 
+@pytest.mark.asvs("V6.2.2")
 async def test_new_password_counts_and_the_old_one_no_more(command_side: CommandSide) -> None:
     ada = await command_side.register()
     token = await signed_in(command_side, ada)
@@ -39,6 +40,7 @@ async def test_new_password_counts_and_the_old_one_no_more(command_side: Command
     assert (await command_side.sign_in(form(ada, NEW))).status_code == 200
 
 
+@pytest.mark.asvs("V7.4.3")
 async def test_other_sessions_end_with_the_password_and_the_own_one_stays(command_side: CommandSide) -> None:
     ada = await command_side.register()
     tokens = [await signed_in(command_side, ada) for _ in range(3)]
@@ -48,6 +50,7 @@ async def test_other_sessions_end_with_the_password_and_the_own_one_stays(comman
     assert (await refresh(command_side, tokens[1]["refresh_token"])).status_code == 200
 
 
+@pytest.mark.asvs("V6.2.3")
 async def test_wrong_current_password_changes_nothing_and_ends_nothing(command_side: CommandSide) -> None:
     ada = await command_side.register()
     tokens = [await signed_in(command_side, ada) for _ in range(2)]
@@ -57,6 +60,7 @@ async def test_wrong_current_password_changes_nothing_and_ends_nothing(command_s
     assert [await status_with(command_side, token["access_token"]) for token in tokens] == [201, 201]
 
 
+@pytest.mark.asvs("V6.2.4")
 async def test_new_password_keeps_to_the_same_rules_as_the_first(command_side: CommandSide) -> None:
     ada = await command_side.register()
     token = await signed_in(command_side, ada)
@@ -130,6 +134,7 @@ async def test_profile_is_a_merge_patch_under_a_condition(command_side: CommandS
         assert (refused.status_code, refused.json()["code"]) == (422, "validation-failed"), body
 
 
+@pytest.mark.asvs("V7.4.2")
 async def test_suspended_user_is_out_everywhere_at_once(command_side: CommandSide, admin: Person) -> None:
     ada = await command_side.register()
     tokens = [await signed_in(command_side, ada) for _ in range(2)]

@@ -2,6 +2,8 @@
 
 from uuid import uuid4
 
+import pytest
+
 from shared_kernel.events.accounts import PasswordChanged, ProfileChanged, UserSuspended
 from tests.support.query_side import TENANT, Person, QuerySide
 
@@ -61,6 +63,7 @@ async def test_members_read_nobody_elses_account(query_side: QuerySide) -> None:
         assert (await query_side.get(question, ADA)).json()["code"] == "forbidden"
 
 
+@pytest.mark.asvs("V8.2.3", "V15.3.1")
 async def test_admins_alone_read_why_somebody_is_suspended(query_side: QuerySide) -> None:
     await registered(query_side)
     suspended = UserSuspended(user_id=BOB.id, reason="left the company")

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.support.command_side import PASSWORD, CommandSide
 
 BODY = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada Lovelace"}
@@ -26,6 +28,7 @@ async def test_known_address_is_409_in_any_spelling(command_side: CommandSide) -
     assert len(await command_side.rows("SELECT position FROM events WHERE topic LIKE 'accounts.%%'")) == 1
 
 
+@pytest.mark.asvs("V2.3.4")
 async def test_of_many_registrations_of_one_address_exactly_one_succeeds(command_side: CommandSide) -> None:
     answers = await asyncio.gather(*(command_side.send("POST", "/v1/users", BODY) for _ in range(8)))
     assert sorted(answer.status_code for answer in answers) == [201] + [409] * 7

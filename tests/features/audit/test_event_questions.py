@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
+import pytest
 
 from shared_kernel.events.access import RoleGranted
 from shared_kernel.events.resources import ResourceArchived
@@ -120,6 +121,7 @@ async def test_every_filter_narrows_the_list_of_events(query_side: QuerySide) ->
     assert (await query_side.get(f"/v1/events/{2**63 - 1}", ADMIN)).status_code == 404
 
 
+@pytest.mark.asvs("V8.2.3", "V14.2.4", "V15.3.1")
 async def test_personal_fields_show_only_to_those_with_the_right_and_no_hash_to_anybody(query_side: QuerySide) -> None:
     await told(query_side)
     clear = {"user_id": str(ADA.id), "email": "ada@example.org", "name": "Ada Lovelace", "password_hash": "[redacted]"}

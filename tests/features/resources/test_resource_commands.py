@@ -89,6 +89,7 @@ async def test_attributes_outgrow_their_limits_with_409(command_side: CommandSid
     assert (answer.status_code, answer.json()["code"]) == (409, "attributes-outgrow-their-limits")
 
 
+@pytest.mark.asvs("V2.2.2")
 async def test_bad_details_are_422_with_a_pointer(command_side: CommandSide, ada: Person) -> None:
     cases: list[tuple[dict[str, Any], str]] = [
         ({}, "/name"),
@@ -157,6 +158,7 @@ async def test_unknown_resource_is_404(command_side: CommandSide, ada: Person) -
         assert (answer.status_code, answer.json()["code"]) == (404, "not-found")
 
 
+@pytest.mark.asvs("V8.2.2")
 async def test_only_owner_and_admin_may_change_a_resource(command_side: CommandSide, ada: Person) -> None:
     path = await command_side.create_resource(ada, classification="public")
     others = {
@@ -177,6 +179,7 @@ async def test_only_owner_and_admin_may_change_a_resource(command_side: CommandS
     assert await command_side.topics_of(path) == ["ResourceCreated", "ResourceDetailsChanged"]
 
 
+@pytest.mark.asvs("V8.2.2", "V8.4.1")
 async def test_another_tenants_resource_is_404_even_for_its_admins(command_side: CommandSide, ada: Person) -> None:
     path = await command_side.create_resource(ada, classification="public")
     await command_side.create_tenant("acme")
@@ -187,6 +190,7 @@ async def test_another_tenants_resource_is_404_even_for_its_admins(command_side:
     assert await command_side.topics_of(path) == ["ResourceCreated"]
 
 
+@pytest.mark.asvs("V10.3.2")
 async def test_token_without_roles_opens_nothing(command_side: CommandSide, ada: Person) -> None:
     nobody = Person(ada.id, ada.email, roles=())
     answer = await command_side.send("POST", "/v1/resources", {"name": "x"}, by=nobody)

@@ -53,6 +53,7 @@ async def test_a_version_that_the_caller_has_is_not_sent_again(query_side: Query
         assert (answer.content == b"") == (status == 304)
 
 
+@pytest.mark.asvs("V8.4.1")
 async def test_the_resource_of_another_tenant_is_not_there(query_side: QuerySide) -> None:
     resource = await query_side.create(OWNER, classification="public")
     await query_side.catch_up()
@@ -63,6 +64,7 @@ async def test_the_resource_of_another_tenant_is_not_there(query_side: QuerySide
     assert (await query_side.get("/v1/resources", FOREIGN_ADMIN)).json() == {"items": []}
 
 
+@pytest.mark.asvs("V8.2.2")
 async def test_a_member_reads_what_is_open_or_its_own_one_by_one_and_in_lists(query_side: QuerySide) -> None:
     resources = {
         (owner, classification): await query_side.create(owner, classification, classification=classification)

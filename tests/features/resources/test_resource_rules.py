@@ -101,12 +101,14 @@ def test_object_replaces_a_plain_attribute() -> None:
     given(CREATED).by(evolve).when(change_resource_details, command).then(merged)
 
 
+@pytest.mark.asvs("V15.3.5")
 def test_true_and_one_are_different_attributes() -> None:
     command = changing(attributes={"limits": {"depth": True}})
     merged = changed(attributes={"licence": "MIT", "limits": {"depth": True, "keys": 2}})
     given(CREATED).by(evolve).when(change_resource_details, command).then(merged)
 
 
+@pytest.mark.asvs("V2.2.3", "V2.3.2")
 def test_attributes_outgrow_their_limits_only_together() -> None:
     command = changing(attributes={f"k{n}": n for n in range(61)})
     given(CREATED).by(evolve).when(change_resource_details, command).then_refused(AttributesOutgrowTheirLimits)

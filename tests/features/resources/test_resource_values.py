@@ -47,6 +47,7 @@ def test_tags_are_lower_case_slugs_each_once_in_order() -> None:
     refused(tags=tuple(f"t{n}" for n in range(21)))
 
 
+@pytest.mark.asvs("V2.2.1")
 def test_attributes_are_at_most_5_levels_deep() -> None:
     accepted(attributes=nested(5))
     assert "levels deep" in refused(attributes=nested(6))
@@ -65,6 +66,7 @@ def test_attributes_are_at_most_16_kib() -> None:
     assert "16384 bytes" in refused(attributes={"k": "v" * (16 * 1024 - 7)})
 
 
+@pytest.mark.asvs("V1.3.3", "V1.4.2")
 def test_attributes_hold_only_what_json_and_the_stores_can_keep() -> None:
     accepted(attributes={"n": None, "b": True, "f": 1.5, "i": 2**63, "s": "a\nb", "l": [1]})
     for value in (float("nan"), float("inf"), 2**64, "a\x00b", "\ud800", [["a\x00"]]):
@@ -73,6 +75,7 @@ def test_attributes_hold_only_what_json_and_the_stores_can_keep() -> None:
     refused(attributes=[1])
 
 
+@pytest.mark.asvs("V15.3.3")
 def test_unknown_members_are_refused() -> None:
     refused(colour="blue")
     with pytest.raises(ValidationError):

@@ -52,6 +52,7 @@ async def tried(side: CommandSide, email: str, password: str = WRONG, network: i
     return await side.sign_in(form, **{"X-Forwarded-For": f"203.0.{network}.7"})
 
 
+@pytest.mark.asvs("V6.3.1")
 async def test_after_too_many_wrong_passwords_none_is_looked_at(boot: Boot) -> None:
     passwords = CountingPasswords()
     async with boot(passwords, **NARROW) as side:
@@ -66,6 +67,7 @@ async def test_after_too_many_wrong_passwords_none_is_looked_at(boot: Boot) -> N
     assert len(passwords.compared) == 4
 
 
+@pytest.mark.asvs("V6.3.1")
 async def test_stranger_who_guesses_does_not_lock_the_user_out(boot: Boot) -> None:
     async with boot(**NARROW) as side:
         ada = await side.register()
@@ -82,6 +84,7 @@ async def test_crowd_that_guesses_from_many_networks_is_stopped_too(boot: Boot) 
         assert answers[-1].headers["RateLimit-Policy"].startswith('"account";q=6;')
 
 
+@pytest.mark.asvs("V6.3.1")
 async def test_stolen_passwords_that_are_tried_once_each_use_up_their_network(boot: Boot) -> None:
     passwords = CountingPasswords()
     async with boot(passwords, rate_network=f"5/{DAY}") as side:
@@ -165,6 +168,7 @@ async def test_unknown_addresses_are_told_to_nobody(boot: Boot) -> None:
         assert await side.rows("SELECT topic FROM events WHERE topic LIKE '%%Throttled%%'") == []
 
 
+@pytest.mark.asvs("V6.3.1", "V6.3.4")
 async def test_passwords_are_no_easier_to_guess_with_a_session(boot: Boot) -> None:
     passwords = CountingPasswords()
     async with boot(passwords, **NARROW) as side:
@@ -189,6 +193,7 @@ async def test_step_up_by_password_shares_the_quota_of_its_user(boot: Boot) -> N
         assert [answer.status_code for answer in answers] == [403] * 4 + [429] * 2
 
 
+@pytest.mark.asvs("V16.5.2")
 async def test_what_can_be_guessed_is_refused_while_redis_is_away(boot: Boot) -> None:
     passwords = CountingPasswords()
     async with boot(passwords, redis_url=AWAY) as side:

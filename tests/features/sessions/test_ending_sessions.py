@@ -18,6 +18,7 @@ async def as_holder(command_side: CommandSide, method: str, path: str, token: di
     return await command_side.send(method, path, Authorization=f"Bearer {token['access_token']}")
 
 
+@pytest.mark.asvs("V7.4.1")
 async def test_signing_out_ends_access_and_refresh_token_at_once(command_side: CommandSide) -> None:
     token = await signed_in(command_side)
     answer = await as_holder(command_side, "DELETE", f"/v1/sessions/{session_of(token)}", token)
@@ -36,6 +37,7 @@ async def test_all_other_sessions_end_and_the_one_that_asks_goes_on(command_side
     assert (again.status_code, again.json()["changed"], again.json()["id"]) == (200, False, session_of(tokens[1]))
 
 
+@pytest.mark.asvs("V7.4.5")
 async def test_others_sessions_are_forbidden_unless_an_administrator_asks(command_side: CommandSide) -> None:
     token = await signed_in(command_side)
     bob = await command_side.register("Bob")
@@ -47,6 +49,7 @@ async def test_others_sessions_are_forbidden_unless_an_administrator_asks(comman
     assert await status_with(command_side, token["access_token"]) == 401
 
 
+@pytest.mark.asvs("V8.4.1")
 async def test_sessions_of_other_tenants_do_not_exist(command_side: CommandSide) -> None:
     token = await signed_in(command_side)
     await command_side.create_tenant("acme")
@@ -55,6 +58,7 @@ async def test_sessions_of_other_tenants_do_not_exist(command_side: CommandSide)
     assert (await command_side.send("DELETE", path, by=stranger)).status_code == 404
 
 
+@pytest.mark.asvs("V10.4.9")
 @pytest.mark.parametrize("which", ["refresh_token", "access_token"])
 async def test_revoking_a_token_ends_its_session(command_side: CommandSide, which: str) -> None:
     token = await signed_in(command_side)

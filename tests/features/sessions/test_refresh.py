@@ -49,6 +49,7 @@ async def test_repeated_exchange_brings_the_same_successor_however_many_ask_at_o
     assert len(rows) == 1
 
 
+@pytest.mark.asvs("V10.4.5")
 async def test_reuse_of_an_older_token_ends_the_session_and_every_token_of_it(command_side: CommandSide) -> None:
     first = await signed_in(command_side)
     second = (await refresh(command_side, first["refresh_token"])).json()
@@ -83,6 +84,7 @@ async def test_log_holds_no_refresh_token_nor_its_hash_in_clear(command_side: Co
     assert all(row["data"][name].startswith("enc:") for name in sealed)
 
 
+@pytest.mark.asvs("V2.3.2")
 async def test_sixth_sign_in_ends_the_oldest_session(command_side: CommandSide) -> None:
     ada = await command_side.register()
     tokens = [await signed_in(command_side, ada) for _ in range(6)]
@@ -91,6 +93,7 @@ async def test_sixth_sign_in_ends_the_oldest_session(command_side: CommandSide) 
     assert (await refresh(command_side, tokens[0]["refresh_token"])).status_code == 400
 
 
+@pytest.mark.asvs("V2.3.2")
 async def test_no_more_than_five_sessions_go_on_however_many_sign_in_at_once(command_side: CommandSide) -> None:
     ada = await command_side.register()
     answers = await asyncio.gather(*(command_side.sign_in(form(ada)) for _ in range(12)))

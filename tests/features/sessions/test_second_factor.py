@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import httpx2
+import pytest
 from jose import jwt
 
 from command_service.features.sessions.domain.totp import code_at
@@ -64,6 +65,7 @@ async def test_enrolment_shows_secret_uri_and_picture_and_nothing_is_asked_for_y
     await signed_in(command_side, ada)
 
 
+@pytest.mark.asvs("V2.3.1")
 async def test_sign_in_asks_for_a_code_once_one_has_activated_it(command_side: CommandSide) -> None:
     ada, token, factor, codes = await protected(command_side)
     assert len(set(codes)) == 10
@@ -80,6 +82,7 @@ async def test_sign_in_asks_for_a_code_once_one_has_activated_it(command_side: C
     assert await status_with(command_side, token["access_token"]) == 201
 
 
+@pytest.mark.asvs("V6.5.1")
 async def test_two_hundred_uses_of_one_code_at_once_are_one_success(command_side: CommandSide) -> None:
     _, token, factor, _ = await protected(command_side)
     otp = factor.code()
@@ -88,6 +91,7 @@ async def test_two_hundred_uses_of_one_code_at_once_are_one_success(command_side
     assert (statuses.count(200), statuses.count(403)) == (1, 199)
 
 
+@pytest.mark.asvs("V6.5.1")
 async def test_recovery_code_used_fifty_times_at_once_works_once(command_side: CommandSide) -> None:
     _, token, _, codes = await protected(command_side)
     answers = await asyncio.gather(*(step_up(command_side, token, otp=codes[0]) for _ in range(50)))
@@ -95,6 +99,7 @@ async def test_recovery_code_used_fifty_times_at_once_works_once(command_side: C
     assert (await step_up(command_side, token, otp=codes[1])).status_code == 200
 
 
+@pytest.mark.asvs("V6.3.1")
 async def test_guessing_ends_after_a_handful_of_tries(command_side: CommandSide) -> None:
     _, token, factor, _ = await protected(command_side)
     for _ in range(5):
@@ -104,6 +109,7 @@ async def test_guessing_ends_after_a_handful_of_tries(command_side: CommandSide)
     assert len(rows) == 5
 
 
+@pytest.mark.asvs("V7.4.3")
 async def test_removal_needs_a_fresh_proof_and_ends_the_other_sessions(command_side: CommandSide) -> None:
     ada, token, factor, codes = await protected(command_side)
     other = (await command_side.sign_in(form(ada, otp=factor.code()))).json()
@@ -164,6 +170,7 @@ async def test_activation_without_enrolment_and_wrong_first_codes_are_refused(co
     assert (await command_side.send("PUT", "/v1/me/totp", body, Authorization=bearer(token))).status_code == 200
 
 
+@pytest.mark.asvs("V6.5.2")
 async def test_log_holds_neither_secret_nor_recovery_codes(command_side: CommandSide) -> None:
     _, _, factor, codes = await protected(command_side)
     rows = await command_side.rows(

@@ -79,6 +79,7 @@ def test_direct_predecessor_brings_the_same_successor_for_ten_seconds() -> None:
     history.at(late).when(refresh_session, RefreshSession(FIRST, SECOND)).then(ended(REUSED, late))
 
 
+@pytest.mark.asvs("V10.4.5")
 def test_token_before_the_direct_predecessor_ends_the_session_at_once() -> None:
     history = given(started(), refreshed(SECOND), refreshed(THIRD)).by(evolve)
     history.when(refresh_session, RefreshSession(FIRST, SECOND)).then(ended(REUSED))
@@ -95,6 +96,7 @@ def test_token_that_never_was_ends_nothing() -> None:
     given(started()).by(evolve).when(refresh_session, RefreshSession("invented", "x")).then_refused(SessionOver)
 
 
+@pytest.mark.asvs("V7.3.1")
 @pytest.mark.parametrize(
     ("later", "goes_on"),
     [
@@ -111,6 +113,7 @@ def test_session_without_a_new_token_ends_after_half_an_hour(later: timedelta, *
         asked.then_refused(SessionOver)
 
 
+@pytest.mark.asvs("V7.3.2", "V10.4.8")
 def test_no_refresh_takes_a_session_beyond_its_twelve_hours() -> None:
     last = NOON + LIFETIME - timedelta(seconds=1)
     history = given(started(), refreshed(SECOND, last)).by(evolve)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx2
+import pytest
 
 from tests.support.command_side import PASSWORD, CommandSide, Person
 
@@ -32,6 +33,7 @@ async def test_right_password_is_answered_with_an_access_token(command_side: Com
     assert created.status_code == 201
 
 
+@pytest.mark.asvs("V16.3.1")
 async def test_sign_in_starts_a_session_in_the_log(command_side: CommandSide) -> None:
     ada = await command_side.register()
     await command_side.sign_in(form(ada))
@@ -66,6 +68,7 @@ async def test_account_of_one_tenant_cannot_sign_in_to_another(command_side: Com
     assert error_of(await command_side.sign_in(form(ada), Tenant="acme")) == "invalid_grant"
 
 
+@pytest.mark.asvs("V6.2.8")
 async def test_password_is_taken_literally(command_side: CommandSide) -> None:
     ada = await command_side.register()
     for password in (PASSWORD.upper(), f"{PASSWORD} ", PASSWORD[:-1]):
@@ -102,6 +105,7 @@ async def test_malformed_tenant_is_an_invalid_request(command_side: CommandSide)
     assert (answer.status_code, error_of(answer)) == (400, "invalid_request")
 
 
+@pytest.mark.asvs("V10.3.2")
 async def test_granted_roles_ride_in_the_next_token(command_side: CommandSide) -> None:
     ada = await command_side.register()
     admin = await command_side.register("Adm", roles=("member", "admin"))

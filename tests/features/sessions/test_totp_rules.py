@@ -83,6 +83,7 @@ def test_wrong_first_code_activates_nothing_and_leaves_its_trace() -> None:
     given(ENROLLED).by(evolve_totp).when(activate_totp, ActivateTotp("000000", ())).then(WRONG)
 
 
+@pytest.mark.asvs("V2.3.1")
 @pytest.mark.parametrize("history", [(), (ENROLLED, ACTIVATED), (ENROLLED, TotpRemoved(user_id=USER))])
 def test_without_a_waiting_secret_there_is_nothing_to_activate(history: tuple[Event, ...]) -> None:
     given(*history).by(evolve_totp).when(activate_totp, ActivateTotp("1", ())).then_refused(NoTotpToActivate)
@@ -100,6 +101,7 @@ def test_spaces_in_a_code_do_not_matter() -> None:
     active().when(use_otp, UseOtp(spaced)).then(TotpCodeAccepted(user_id=USER, step=NOW_STEP))
 
 
+@pytest.mark.asvs("V6.5.1")
 @pytest.mark.parametrize("earlier", [NOW_STEP, NOW_STEP - 1])
 def test_accepted_step_and_those_before_it_are_never_accepted_again(earlier: int) -> None:
     history = active(TotpCodeAccepted(user_id=USER, step=NOW_STEP))

@@ -84,6 +84,7 @@ async def test_event_id_of_another_event_is_refused(store: PostgresEventStore) -
     assert await store.read_stream("default", "loans-2") == []
 
 
+@pytest.mark.asvs("V1.5.2")
 async def test_unregistered_topic_is_refused(store: PostgresEventStore) -> None:
     with pytest.raises(UnregisteredTopic, match=r"lending\.BookBurnt\.v1"):
         await store.append(append("loans-1", 0, event(topic="lending.BookBurnt.v1")))

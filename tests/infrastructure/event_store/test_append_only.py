@@ -31,6 +31,7 @@ WITH_THE_OWNERS_RIGHTS = [
 """The only ways in for the service."""
 
 
+@pytest.mark.asvs("V13.2.2")
 @pytest.mark.parametrize("statement", APP_FORBIDDEN)
 def test_service_may_only_read_and_append(command_database: Database, statement: str) -> None:
     with (
@@ -40,6 +41,7 @@ def test_service_may_only_read_and_append(command_database: Database, statement:
         connection.execute(statement)
 
 
+@pytest.mark.asvs("V16.4.2")
 @pytest.mark.parametrize("statement", CHANGES)
 async def test_trigger_refuses_even_the_owner(
     command_database: Database, store: PostgresEventStore, statement: str

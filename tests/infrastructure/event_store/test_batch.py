@@ -40,6 +40,7 @@ async def send(connection: psycopg.AsyncConnection[Any], appends: Sequence[Appen
     return batch.decode(items, transformer.load_rows(0, result.ntuples, tuple))
 
 
+@pytest.mark.asvs("V2.3.3")
 async def test_poisoned_stale_and_repeated_append_are_refused_alone(store: PostgresEventStore) -> None:
     await store.append(append("loans-stale"))
     await store.append(append("loans-first", key=key("used")))
@@ -143,6 +144,7 @@ async def test_hundred_at_once_on_one_stream_append_once_per_version(store: Post
     assert sum(isinstance(outcome, AppendConflict) for outcome in outcomes) == 99
 
 
+@pytest.mark.asvs("V11.4.3")
 async def test_leaves_and_slots_are_what_python_computes(store: PostgresEventStore) -> None:
     wishes = [append(f"loans-{n}", 0, event(bytes([n]) * n), tenant=f"tenant-{n % 3}") for n in range(20)]
     await asyncio.gather(*map(store.append, wishes))

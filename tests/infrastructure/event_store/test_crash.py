@@ -70,6 +70,7 @@ def whole_log(scene: Scene) -> list[tuple[int, int]]:
         return [(row[0], mark_of(row[1])) for row in connection.execute(query.encode(), (scene.follower.start,))]
 
 
+@pytest.mark.asvs("V2.3.3")
 @pytest.mark.integration
 async def test_each_harm_once_loses_repeats_and_tears_nothing(tmp_path: Path) -> None:
     async with scene_of(tmp_path, SEED) as scene:

@@ -79,6 +79,7 @@ async def test_unreachable_database_is_said_after_the_patience(command_database:
         assert (await store.append(append("loans-2"))).position == 1
 
 
+@pytest.mark.asvs("V15.2.2")
 async def test_full_queue_is_busy_and_says_when_to_come_back(command_database: Database) -> None:
     async with PostgresEventStore(command_database.app_url, topics={TOPIC}, capacity=10) as store:
         async with await psycopg.AsyncConnection.connect(command_database.owner_url) as blocker:

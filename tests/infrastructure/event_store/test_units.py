@@ -30,6 +30,7 @@ class TestArrays:
     def test_nulls_have_length_minus_one(self) -> None:
         assert arrays.nullable_bigint([None, 1])[20:] == b"\xff\xff\xff\xff" + b"\0\0\0\x08" + b"\0" * 7 + b"\1"
 
+    @pytest.mark.asvs("V1.4.2")
     def test_number_too_large_is_unencodable(self) -> None:
         with pytest.raises(batch.Unencodable):
             batch.encode([item_of(append("loans-1", 2**70))])

@@ -40,6 +40,7 @@ def resource(**attributes: Any) -> ObjectAttributes:
     return ObjectAttributes("resources", "acme", **attributes)
 
 
+@pytest.mark.asvs("V16.3.2")
 def test_every_decision_is_logged_with_rule_and_version_and_no_object(engine: PolicyEngine, lines: Lines) -> None:
     engine.decide(caller("admin"), READ, resource(owner=ME, classification="restricted"))
     engine.decide(caller("member"), READ, resource(classification="restricted"))
@@ -75,6 +76,7 @@ def test_casbin_itself_says_nothing() -> None:
     assert heard.getvalue() == ""
 
 
+@pytest.mark.asvs("V16.3.2")
 def test_refusal_at_the_door_is_logged(engine: PolicyEngine, lines: Lines) -> None:
     with pytest.raises(Forbidden):
         engine.admit(caller("stranger"), READ)

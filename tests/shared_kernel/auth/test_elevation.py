@@ -26,6 +26,7 @@ def test_step_up_of_the_last_five_minutes_always_counts(age: float) -> None:
     require_elevation(caller(ELEVATED, age), StepUp.ALWAYS, NOW)
 
 
+@pytest.mark.asvs("V10.3.4")
 @pytest.mark.parametrize(
     ("step_up", "acr", "age"),
     [

@@ -47,6 +47,7 @@ def test_segment_has_one_spelling(data: bytes) -> None:
     assert decode_segment(encode_segment(data)) == data
 
 
+@pytest.mark.asvs("V1.1.1")
 @pytest.mark.parametrize("segment", ["A", "AA==", "AB", "A+B/", "AA A", "AAé", "AAAAA"])
 def test_any_other_spelling_of_a_segment_is_refused(segment: str) -> None:
     with pytest.raises(ValueError, match=r"(?i)base64|ascii|padding|data"):

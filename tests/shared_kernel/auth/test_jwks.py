@@ -176,6 +176,7 @@ async def test_failure_is_retried_after_a_second_not_at_once(
     assert (await verify_with(keys, verifier, token_of(FIRST), NOW)).principal == WHO
 
 
+@pytest.mark.asvs("V16.5.2")
 async def test_unreachable_service_means_503_never_allowed(unused_tcp_port: int) -> None:
     keys = RemoteKeys(f"http://127.0.0.1:{unused_tcp_port}")
     with pytest.raises(ServiceUnavailable):
@@ -210,6 +211,7 @@ async def test_anything_but_a_key_document_changes_nothing(
     assert dict(keys.keys) == before
 
 
+@pytest.mark.asvs("V15.3.2")
 @pytest.mark.parametrize("status", [301, 302, 307, 404, 204, 500])
 async def test_other_status_changes_nothing_and_no_redirect_is_followed(
     keys: RemoteKeys, service: CommandService, status: int

@@ -29,6 +29,7 @@ async def test_right_password_fits_its_hash_and_no_other_does(passwords: Passwor
         assert not await passwords.verify(stored, wrong)
 
 
+@pytest.mark.asvs("V11.4.2")
 async def test_hash_is_argon2id_with_19_mib_two_passes_and_one_lane(passwords: Passwords) -> None:
     parameters = extract_parameters(await passwords.hash(GOOD))
     assert (parameters.type, parameters.memory_cost, parameters.time_cost, parameters.parallelism) == (
@@ -39,10 +40,12 @@ async def test_hash_is_argon2id_with_19_mib_two_passes_and_one_lane(passwords: P
     )
 
 
+@pytest.mark.asvs("V11.4.2")
 async def test_same_password_never_gives_the_same_hash(passwords: Passwords) -> None:
     assert await passwords.hash(GOOD) != await passwords.hash(GOOD)
 
 
+@pytest.mark.asvs("V6.2.8")
 @pytest.mark.parametrize("tail", ["b" * 60, "\x00after", "é", "e\u0301", "\ud800"])
 async def test_password_counts_to_its_last_character(passwords: Passwords, tail: str) -> None:
     long = "a" * 72 + tail
@@ -51,6 +54,7 @@ async def test_password_counts_to_its_last_character(passwords: Passwords, tail:
     assert not await passwords.verify(stored, long[:-1])
 
 
+@pytest.mark.asvs("V6.2.8")
 async def test_composed_and_decomposed_letters_are_different_passwords(passwords: Passwords) -> None:
     stored = await passwords.hash("caf\u00e9-caf\u00e9")
     assert not await passwords.verify(stored, "cafe\u0301-cafe\u0301")
@@ -91,6 +95,7 @@ async def test_event_loop_goes_on_while_passwords_are_hashed(passwords: Password
     assert ticks > 10
 
 
+@pytest.mark.asvs("V15.2.2")
 async def test_queue_is_bounded(passwords: Passwords, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_WAITING", 3)
     results = await asyncio.gather(*(passwords.hash(GOOD) for _ in range(6)), return_exceptions=True)
@@ -98,6 +103,7 @@ async def test_queue_is_bounded(passwords: Passwords, monkeypatch: pytest.Monkey
     assert await passwords.hash(GOOD), "the places must be free again"
 
 
+@pytest.mark.asvs("V6.2.5", "V6.2.9")
 @pytest.mark.parametrize(
     "password", ["tr7!kqz9", "x9Q2" * 32, GOOD, "日本語のパスワード", "aaaaaaaaaaaaaaaabc", "mnopqrsu", "q7xq7xq7z"]
 )
@@ -105,12 +111,14 @@ def test_uncommon_password_is_accepted_without_rules_of_composition(password: st
     refuse_weak(password, "alice@example.org", "Alice")
 
 
+@pytest.mark.asvs("V6.2.1", "V6.2.9")
 @pytest.mark.parametrize("password", ["", "x9q7z3k", "é" * 7, "q" * 129])
 def test_password_outside_8_to_128_characters_is_refused(password: str) -> None:
     with pytest.raises(WeakPassword, match="8 to 128"):
         refuse_weak(password)
 
 
+@pytest.mark.asvs("V6.2.4")
 @pytest.mark.parametrize(
     "password",
     [
@@ -150,6 +158,7 @@ def test_refusal_is_a_422_and_never_repeats_the_password() -> None:
     assert "iloveyou" not in str(refused.value)
 
 
+@pytest.mark.asvs("V6.2.4")
 def test_list_of_common_passwords_covers_what_the_length_rule_lets_through() -> None:
     assert len(common_passwords()) >= 3_000
     assert all(len(password) >= 8 for password in common_passwords())

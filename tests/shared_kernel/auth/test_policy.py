@@ -87,6 +87,7 @@ def test_deny_overrides_every_allow(engine: PolicyEngine) -> None:
     assert engine.decide(caller("admin"), CHANGE, resource(state="active")).allowed
 
 
+@pytest.mark.asvs("V8.4.1")
 def test_other_tenant_s_object_is_refused_to_everybody(engine: PolicyEngine) -> None:
     for tenant in ("other", "", "ACME", "*"):
         assert not engine.decide(caller("admin"), READ, resource(tenant=tenant)).allowed
@@ -140,6 +141,7 @@ def broken_condition(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.asvs("V16.5.3")
 def test_exception_in_a_condition_is_a_deny_and_is_not_remembered(
     engine: PolicyEngine, broken_condition: None, monkeypatch: pytest.MonkeyPatch, lines: Lines
 ) -> None:
@@ -150,11 +152,13 @@ def test_exception_in_a_condition_is_a_deny_and_is_not_remembered(
     assert engine.decide(caller("member"), CHANGE, resource(owner=ME)).allowed
 
 
+@pytest.mark.asvs("V16.5.3")
 def test_exception_in_casbin_is_a_deny(engine: PolicyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine._default._enforcer, "enforce_ex", broken)
     assert engine.decide(caller("admin"), READ, resource()).rule == "error"
 
 
+@pytest.mark.asvs("V1.3.2")
 @pytest.mark.parametrize(
     "policy",
     [

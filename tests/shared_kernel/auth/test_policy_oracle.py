@@ -85,6 +85,7 @@ def oracle(rules: Sequence[Policy], who: Principal, permission: Permission, obj:
     return effects == {"allow"}
 
 
+@pytest.mark.asvs("V8.2.1", "V8.2.2")
 @given(policies, callers, st.sampled_from(PERMISSIONS), st.sampled_from(("resources", "users")))
 @settings(max_examples=150, deadline=None)
 def test_decisions_are_the_oracle_s(rules: list[Policy], who: Principal, permission: Permission, kind: str) -> None:
@@ -117,6 +118,7 @@ INSERT = "INSERT INTO objects (number, tenant, owner, state, classification, gra
 COLUMNS = Columns("o.tenant", "o.owner", "o.state", "o.classification", "o.granted")
 
 
+@pytest.mark.asvs("V8.2.2")
 @pytest.mark.integration
 def test_filtered_rows_are_exactly_those_that_decide_allows(empty_database: str) -> None:
     with psycopg.connect(empty_database, autocommit=True) as connection:

@@ -15,6 +15,7 @@ def test_one_purpose_always_gives_the_same_32_bytes() -> None:
     assert len(derive(SECRET, "cursor")) == 32
 
 
+@pytest.mark.asvs("V11.4.1", "V11.4.3")
 def test_derivation_is_hkdf_with_sha256_as_rfc_5869_has_it() -> None:
     pseudorandom = hmac.digest(bytes(32), SECRET, hashlib.sha256)
     assert derive(SECRET, "cursor") == hmac.digest(pseudorandom, b"twinlog/cursor\x01", hashlib.sha256)
@@ -40,6 +41,7 @@ def test_random_secret_is_accepted(value: str | bytes) -> None:
     require_strong("TWINLOG_SHARED_SECRET", value)
 
 
+@pytest.mark.asvs("V13.2.3")
 @pytest.mark.parametrize(
     "value",
     [
@@ -78,6 +80,7 @@ def test_refusal_never_repeats_the_secret() -> None:
     assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.asvs("V11.4.1")
 def test_mac_that_is_set_up_once_is_the_hmac_of_the_standard_library() -> None:
     mac = Mac(b"k" * 32)
     for message in (b"", b"one", b"two" * 100, b"one"):

@@ -10,6 +10,7 @@ from shared_kernel.auth.claims import TokenRefused
 from tests.shared_kernel.auth.forging import NOW, TOKEN, parts, signed, verifier
 
 
+@pytest.mark.asvs("V9.1.1")
 @given(st.data())
 def test_no_mutation_of_a_token_is_accepted(data: st.DataObject) -> None:
     raw = bytearray(TOKEN.encode())

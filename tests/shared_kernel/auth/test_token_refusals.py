@@ -85,12 +85,14 @@ def test_repeated_name_deep_inside_is_refused() -> None:
     assert refusal(signed(header, spoiled.encode())) == "claims"
 
 
+@pytest.mark.asvs("V9.1.2")
 @pytest.mark.parametrize("alg", ["none", "None", "HS256", "RS256", "ES384", "ES512", "es256", "", None, 256, ["ES256"]])
 def test_algorithm_other_than_the_key_s_own_is_refused(alg: Any) -> None:
     header, claims = parts()
     assert refusal(signed({**header, "alg": alg}, claims)) == "header"
 
 
+@pytest.mark.asvs("V9.1.2")
 @pytest.mark.parametrize("encoding", [serialization.Encoding.PEM, serialization.Encoding.DER])
 def test_public_key_is_never_taken_for_an_hmac_secret(encoding: serialization.Encoding) -> None:
     header, claims = parts()
@@ -100,6 +102,7 @@ def test_public_key_is_never_taken_for_an_hmac_secret(encoding: serialization.En
     assert refusal(f"{text}.{segment(hmac.digest(secret, text.encode(), hashlib.sha256))}") == "header"
 
 
+@pytest.mark.asvs("V9.2.2")
 @pytest.mark.parametrize("typ", ["JWT", "at+JWT", "AT+JWT", "application/at+jwt", "", None, "at+jwt "])
 def test_other_type_is_refused(typ: str | None) -> None:
     header, claims = parts()
@@ -113,6 +116,7 @@ def test_header_without_a_required_member_is_refused(member: str) -> None:
     assert refusal(signed(header, claims)) == "header"
 
 
+@pytest.mark.asvs("V9.1.3")
 @pytest.mark.parametrize(
     ("member", "value"),
     [
@@ -154,6 +158,7 @@ def test_header_or_claims_that_are_not_one_json_object_are_refused(data: bytes) 
     assert refusal(signed(header, data)) == "claims"
 
 
+@pytest.mark.asvs("V9.1.1")
 def test_signature_of_another_key_is_refused() -> None:
     header, claims = parts()
     assert refusal(signed(header, claims, OTHER)) == "signature"
@@ -182,6 +187,7 @@ def test_date_that_is_not_a_whole_number_of_seconds_is_refused(claim: str, value
     assert refusal(signed(header, {**claims, claim: value})) == "claims"
 
 
+@pytest.mark.asvs("V9.2.3", "V10.3.1")
 @pytest.mark.parametrize(
     ("claim", "value"),
     [
@@ -195,6 +201,7 @@ def test_other_issuer_or_audience_is_refused(claim: str, value: str) -> None:
     assert refusal(signed(header, {**claims, claim: value})) == claim
 
 
+@pytest.mark.asvs("V15.3.5")
 @pytest.mark.parametrize(
     ("claim", "value"),
     [
@@ -226,6 +233,7 @@ def test_token_from_the_future_is_refused_beyond_five_seconds_of_skew() -> None:
     assert refusal(TOKEN, now=NOW - timedelta(seconds=6)) == "iat"
 
 
+@pytest.mark.asvs("V9.2.1")
 def test_token_is_refused_before_its_nbf() -> None:
     header, claims = parts()
     assert refusal(signed(header, {**claims, "nbf": AT + 6})) == "nbf"

@@ -39,6 +39,7 @@ def test_signed_token_gives_back_the_principal() -> None:
     assert (verified.jti, verified.issued_at, verified.expires_at) == ("token-1", AT, AT + 600)
 
 
+@pytest.mark.asvs("V7.2.2", "V9.2.4")
 def test_token_has_the_type_claims_and_key_id_of_rfc_9068() -> None:
     header, claims = parts()
     assert header == {"alg": "ES256", "typ": "at+jwt", "kid": KEY.kid}
@@ -55,6 +56,7 @@ def test_unsigned_token_is_refused() -> None:
     assert refusal(unsigned) == "header"
 
 
+@pytest.mark.asvs("V9.2.1")
 def test_token_expires_to_the_second_whatever_was_remembered() -> None:
     remembering = verifier()
     assert remembering.verify(TOKEN, NOW + timedelta(seconds=599, microseconds=999_999)).jti == "token-1"
@@ -86,6 +88,7 @@ def test_published_key_that_is_not_ours_to_verify_with_is_refused(change: dict[s
     assert refusal(TOKEN, {KEY.kid: jwk}) == "key"
 
 
+@pytest.mark.asvs("V11.6.1")
 def test_point_that_is_not_on_the_curve_is_refused() -> None:
     jwk = {**KEY.public, "y": KEY.public["x"]}
     kid = thumbprint(jwk)
@@ -93,6 +96,7 @@ def test_point_that_is_not_on_the_curve_is_refused() -> None:
     assert refusal(signed({**header, "kid": kid}, claims), {kid: {**jwk, "kid": kid}}) == "key"
 
 
+@pytest.mark.asvs("V11.2.2")
 def test_rotation_keeps_the_old_key_s_tokens_until_it_is_withdrawn() -> None:
     published: dict[str, Jwk] = dict(TokenSigner(Both(OTHER, KEY)).keys())
     remembering = TokenVerifier(lambda: published)
@@ -181,6 +185,7 @@ def encrypted_pem() -> bytes:
     )
 
 
+@pytest.mark.asvs("V11.6.1")
 @pytest.mark.parametrize(
     "pem",
     [
@@ -197,6 +202,7 @@ def test_any_other_key_is_refused_in_one_sentence(pem: bytes) -> None:
         SigningKey.from_pem(pem)
 
 
+@pytest.mark.asvs("V11.2.1")
 def test_library_with_the_unfixed_timing_leak_is_never_loaded() -> None:
     program = (
         "import sys, datetime, uuid\n"
@@ -211,6 +217,7 @@ def test_library_with_the_unfixed_timing_leak_is_never_loaded() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.asvs("V11.2.1")
 def test_library_s_own_keys_are_the_ones_in_use() -> None:
     assert type(KEY.signer) is type(jose_jwk.construct(dict(KEY.public), "ES256"))
     assert type(KEY.signer).__module__ == "jose.backends.cryptography_backend"

@@ -33,6 +33,7 @@ def test_sealed_bytes_come_back(plaintext: bytes, aad: bytes) -> None:
     assert open_bytes(KEY, seal_bytes(KEY, plaintext, aad), aad) == plaintext
 
 
+@pytest.mark.asvs("V11.3.1", "V11.3.2")
 def test_binary_form_is_the_documented_one() -> None:
     sealed = seal_bytes(KEY, b"clear", b"place")
     head, nonce, body = sealed[:18], sealed[18:30], sealed[30:]
@@ -57,6 +58,7 @@ def test_sealing_twice_gives_two_ciphertexts() -> None:
     assert len({seal(KEY, "clear", PLACE) for _ in range(100)}) == 100
 
 
+@pytest.mark.asvs("V11.3.3")
 def test_ciphertext_of_another_place_is_refused() -> None:
     with pytest.raises(Unreadable):
         open_sealed(KEY, seal(KEY, "clear", PLACE), bind("default", "users-2", "1", "email"))
@@ -69,6 +71,7 @@ def test_another_key_is_told_apart_by_its_id() -> None:
         open_sealed(SubjectKey(KEY.key_id, bytes(32)), seal(KEY, "clear", PLACE), PLACE)
 
 
+@pytest.mark.asvs("V11.3.3")
 @given(st.integers(0, 50), st.integers(1, 255))
 def test_no_changed_byte_is_accepted(place: int, change: int) -> None:
     sealed = bytearray(seal_bytes(KEY, b"clear", PLACE))

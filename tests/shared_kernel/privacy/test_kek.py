@@ -25,6 +25,7 @@ def test_wrapped_key_comes_back_for_its_person() -> None:
     assert KEY.secret not in wrapped
 
 
+@pytest.mark.asvs("V11.3.3")
 @pytest.mark.parametrize(
     ("generation", "key_id", "tenant", "subject"),
     [
@@ -47,6 +48,7 @@ def test_cut_wrapping_is_refused(length: int) -> None:
         KEK.unwrap(KEK.wrap(KEY, "default", "alice")[:length], 2, KEY.key_id, "default", "alice")
 
 
+@pytest.mark.asvs("V11.2.2")
 def test_new_generation_opens_what_the_old_one_wrapped_until_that_is_destroyed() -> None:
     wrapped = Kek(1, {1: OLD}).wrap(KEY, "default", "alice")
     assert KEK.unwrap(wrapped, 1, KEY.key_id, "default", "alice") == KEY

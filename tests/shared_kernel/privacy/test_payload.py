@@ -191,6 +191,7 @@ def test_payload_of_unknown_shape_is_not_decoded_and_shows_its_size() -> None:
             read()
 
 
+@pytest.mark.asvs("V1.5.2")
 def test_unknown_topic_is_named() -> None:
     with pytest.raises(UnknownTopic, match=r"accounts\.New"):
         CODEC.decode(row_of(encoded(REGISTERED), topic="accounts.New.v9"), KEY)
@@ -231,6 +232,7 @@ def test_event_class_whose_personal_data_would_escape_is_refused(name: str) -> N
         PayloadCodec(Registry([UNSAFE[name]]))
 
 
+@pytest.mark.asvs("V1.5.2")
 def test_library_learns_our_topics_and_no_python_path() -> None:
     CODEC.register_with_eventsourcing()
     CODEC.register_with_eventsourcing()

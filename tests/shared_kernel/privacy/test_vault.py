@@ -95,6 +95,7 @@ async def test_one_who_gives_up_does_not_take_the_others_answer_along(writer: Co
     assert await patient == made
 
 
+@pytest.mark.asvs("V14.2.2")
 async def test_key_is_remembered_for_five_seconds_at_most(writer: Counting, vault_database: Vault) -> None:
     clock = Hand()
     await writer.make_key("acme", "alice")

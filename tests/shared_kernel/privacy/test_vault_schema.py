@@ -32,6 +32,7 @@ def test_no_service_may_change_or_delete_keys(vault_database: Vault, statement: 
             connection.execute(statement.encode())
 
 
+@pytest.mark.asvs("V13.2.2", "V13.3.2")
 def test_only_the_command_service_may_add_a_key(vault_database: Vault) -> None:
     with psycopg.connect(vault_database.reader_url) as connection, pytest.raises(InsufficientPrivilege):
         connection.execute(INSERT.encode())

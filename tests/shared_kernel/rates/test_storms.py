@@ -1,5 +1,6 @@
 """A storm of refusals is one log line a minute, and every one of them in the metric."""
 
+import pytest
 import structlog
 from structlog.testing import capture_logs
 
@@ -7,6 +8,7 @@ from shared_kernel.observability import Metrics
 from shared_kernel.rates.storms import Storms
 
 
+@pytest.mark.asvs("V16.3.3")
 def test_storm_is_said_once_a_minute_with_how_many_it_was() -> None:
     now, metrics = [0.0], Metrics("test")
     storms = Storms(metrics, lambda: now[0])

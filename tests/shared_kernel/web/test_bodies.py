@@ -188,6 +188,7 @@ async def test_streamed_upload_is_bounded_while_it_flows() -> None:
         assert (await caller.post(f"{THING}/picture", content=b"x", headers=JSON)).status_code == 415
 
 
+@pytest.mark.asvs("V4.2.1")
 @pytest.mark.parametrize("length", [b"-1", b"1e3", b"\xd9\xa3", b"9" * 30])
 async def test_length_that_is_no_number_is_refused(length: bytes) -> None:
     async def receive() -> Message:
@@ -197,6 +198,7 @@ async def test_length_that_is_no_number_is_refused(length: bytes) -> None:
         await admit_body(MANNERS, {b"content-length": length}, {}, receive)
 
 
+@pytest.mark.asvs("V15.3.7")
 @pytest.mark.parametrize(
     "body", [b"a=1&a=2", b"a=%00", b"a=%ff", b"\xff=1", b"&".join([b"a%d=1" % n for n in range(65)])]
 )

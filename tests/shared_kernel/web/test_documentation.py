@@ -8,6 +8,7 @@ import pytest
 from tests.shared_kernel.web.sample_service import calling, sample_application
 
 
+@pytest.mark.asvs("V3.4.3", "V14.2.3")
 async def test_docs_need_nothing_but_this_server(caller: httpx2.AsyncClient) -> None:
     page = await caller.get("/docs")
     assert page.headers["content-type"].startswith("text/html")
@@ -39,11 +40,13 @@ async def test_docs_assets_are_the_interface(caller: httpx2.AsyncClient) -> None
     assert style.headers["content-type"].startswith("text/css")
 
 
+@pytest.mark.asvs("V13.4.3")
 @pytest.mark.parametrize("name", ["favicon.png", "..%2Fcore.py", "core.py"])
 async def test_docs_serve_no_other_file(caller: httpx2.AsyncClient, name: str) -> None:
     assert (await caller.get(f"/docs/{name}")).status_code == 404
 
 
+@pytest.mark.asvs("V1.1.2", "V1.2.1", "V3.2.2")
 async def test_title_is_shown_as_text() -> None:
     app = sample_application()
     app.title = "<b>Sample</b>"

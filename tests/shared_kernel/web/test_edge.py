@@ -33,6 +33,7 @@ async def test_unsafe_correlation_id_is_refused_and_not_repeated(caller: httpx2.
     assert answer.headers["x-correlation-id"] == answer.headers["x-request-id"]
 
 
+@pytest.mark.asvs("V3.4.4")
 @pytest.mark.parametrize("path", ["/v1/things", "/v1/nowhere", "/v1/faults/unexpected", "/healthz", "/docs"])
 async def test_every_answer_carries_ids_and_security_headers(caller: httpx2.AsyncClient, path: str) -> None:
     answer = await caller.get(path)
@@ -41,18 +42,21 @@ async def test_every_answer_carries_ids_and_security_headers(caller: httpx2.Asyn
     assert "strict-transport-security" not in answer.headers
 
 
+@pytest.mark.asvs("V14.2.2", "V14.3.2")
 async def test_answers_are_not_stored_unless_the_route_says_so(caller: httpx2.AsyncClient) -> None:
     assert (await caller.get("/v1/things")).headers["cache-control"] == "no-store"
     read = await caller.get("/v1/things/018f2f1e-0000-7000-8000-000000000001")
     assert read.headers.get_list("cache-control") == ["private, no-cache"]
 
 
+@pytest.mark.asvs("V3.4.1")
 async def test_browsers_are_told_to_stay_with_https_where_it_is_spoken() -> None:
     async with calling(sample_application(), base_url="https://sample") as caller:
         answer = await caller.get("/v1/things")
-    assert answer.headers["strict-transport-security"].startswith("max-age=63072000")
+    assert answer.headers["strict-transport-security"] == "max-age=63072000; includeSubDomains"
 
 
+@pytest.mark.asvs("V14.2.1")
 @pytest.mark.parametrize("query", ["colour=red", "limit=1&Limit=2", "limit[]=1", "%6cimi=1", "=x", "a/b=1&limit=2"])
 async def test_unknown_parameter_is_refused(caller: httpx2.AsyncClient, query: str) -> None:
     answer = await caller.get(f"/v1/things?{query}")
@@ -69,12 +73,14 @@ async def test_no_route_takes_what_it_does_not_know(caller: httpx2.AsyncClient, 
     assert (await caller.get(path)).json()["code"] == "unknown-parameter"
 
 
+@pytest.mark.asvs("V15.3.7")
 async def test_parameter_given_twice_is_refused_unless_it_is_a_list(caller: httpx2.AsyncClient) -> None:
     twice = await caller.get("/v1/things?limit=1&limit=2")
     assert (twice.status_code, twice.json()["errors"][0]["pointer"]) == (422, "/query/limit")
     assert (await caller.get("/v1/things?tag=a&tag=b")).json()["tags"] == ["a", "b"]
 
 
+@pytest.mark.asvs("V1.1.1")
 @pytest.mark.parametrize("query", ["after=%00", "after=%ff", "after=%ed%a0%80", "&".join(["limit=1"] * 101)])
 async def test_query_that_is_no_text_is_refused(caller: httpx2.AsyncClient, query: str) -> None:
     answer = await caller.get(f"/v1/things?{query}")
@@ -143,6 +149,7 @@ async def test_answer_that_breaks_halfway_is_not_finished() -> None:
     assert sent[-1]["more_body"]
 
 
+@pytest.mark.asvs("V16.2.1")
 async def test_request_is_logged_once_without_values(
     caller: httpx2.AsyncClient, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -159,6 +166,7 @@ async def test_request_is_logged_once_without_values(
     assert "lice" not in json.dumps(lines)
 
 
+@pytest.mark.asvs("V16.3.4")
 async def test_error_is_logged_without_its_message(
     caller: httpx2.AsyncClient, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

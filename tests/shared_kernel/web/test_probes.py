@@ -68,12 +68,14 @@ async def test_metrics_are_shown_on_loopback(client: tuple[str, int]) -> None:
     assert answer.headers["content-type"].startswith("text/plain")
 
 
+@pytest.mark.asvs("V13.4.5")
 @pytest.mark.parametrize("client", [FOREIGN, ("unix socket", 0)])
 async def test_metrics_are_not_shown_to_others(client: tuple[str, int]) -> None:
     async with calling(sample_application(), client) as caller:
         assert (await caller.get("/metrics")).status_code == 403
 
 
+@pytest.mark.asvs("V13.4.5")
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
 async def test_metrics_are_not_shown_through_a_local_proxy(header: str) -> None:
     async with calling(sample_application()) as caller:

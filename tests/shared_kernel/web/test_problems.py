@@ -52,6 +52,7 @@ def test_errors_that_callers_never_see_are_no_known_problems() -> None:
     assert codes.isdisjoint({"startup-refused", "schema-mismatch", "refusal", "twinlog-error", "port-in-use"})
 
 
+@pytest.mark.asvs("V4.1.1")
 async def test_problem_has_every_member_of_the_contract(caller: httpx2.AsyncClient) -> None:
     answer = await caller.get("/v1/nowhere")
     assert answer.headers["content-type"] == "application/problem+json"
@@ -118,6 +119,7 @@ async def test_refusal_of_a_feature_speaks_the_features_own_german(caller: httpx
     assert answer.json()["detail"] == "Verkauft ist verkauft."
 
 
+@pytest.mark.asvs("V13.4.2", "V16.5.1")
 @pytest.mark.parametrize("fault", ["unexpected", "internal"])
 async def test_internal_error_tells_nothing_of_internals(caller: httpx2.AsyncClient, fault: str) -> None:
     answer = await caller.get(f"/v1/faults/{fault}")
@@ -187,10 +189,11 @@ def test_unknown_errors_become_internal() -> None:
     assert BadRequest.status == 400
 
 
+@pytest.mark.asvs("V4.1.1")
 @pytest.mark.parametrize("accept", ["text/html,application/xhtml+xml,*/*;q=0.8", "text/html"])
 async def test_problem_page_is_html_for_browsers(caller: httpx2.AsyncClient, accept: str) -> None:
     answer = await caller.get("/problems/stale-version", headers={"Accept": accept, "Accept-Language": "de"})
-    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "<h1>Veralteter Stand</h1>" in answer.text
     assert 'lang="de"' in answer.text
     assert "style-src 'sha256-" in answer.headers["content-security-policy"]

@@ -27,6 +27,7 @@ def by_rfc(*headers: tuple[str, str], peer: str | None = PROXY) -> tuple[Any, st
     return corrected(TrustedProxies.parse(["10.0.0.0/8"], "forwarded"), peer, *headers)
 
 
+@pytest.mark.asvs("V4.1.3", "V15.3.4")
 def test_nobody_else_is_believed() -> None:
     told = (("X-Forwarded-For", CALLER), ("X-Forwarded-Proto", "https"), ("Forwarded", f"for={CALLER};proto=https"))
     assert by_list(*told, peer=LIAR) == (LIAR, "http")
@@ -45,6 +46,7 @@ def test_a_trusted_proxy_says_who_called_and_how() -> None:
     assert by_list(("X-Forwarded-For", f"::ffff:{CALLER}"), peer="::ffff:10.0.0.1") == (CALLER, "http")
 
 
+@pytest.mark.asvs("V4.1.3", "V15.3.4")
 def test_what_the_caller_wrote_before_the_proxies_counts_for_nothing() -> None:
     for forged in (LIAR, INNER, f"{LIAR}, {LIAR}", "nonsense", "127.0.0.1", ", ,", "unknown"):
         assert by_list(("X-Forwarded-For", f"{forged}, {CALLER}")) == (CALLER, "http"), forged

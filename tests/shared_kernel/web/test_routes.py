@@ -29,6 +29,7 @@ def test_sample_declares_every_route() -> None:
     assert undeclared_routes(sample_application()) == []
 
 
+@pytest.mark.asvs("V6.3.4", "V8.2.1", "V8.3.1")
 def test_route_without_permission_refuses_the_start() -> None:
     router = APIRouter(prefix="/v1")
     router.add_api_route("/open-door", nothing)

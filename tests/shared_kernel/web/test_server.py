@@ -68,6 +68,7 @@ async def test_connection_is_usable_after_a_refused_body() -> None:
             assert (await caller.get(f"{address}/v1/things")).status_code == 200
 
 
+@pytest.mark.asvs("V4.2.1")
 @pytest.mark.parametrize(
     "request_",
     [
@@ -135,6 +136,7 @@ async def test_silence_of_our_own_making_is_not_held_against_the_caller(monkeypa
     assert answer.endswith(b"900000")
 
 
+@pytest.mark.asvs("V4.1.3")
 async def test_forwarded_headers_are_not_believed() -> None:
     async with served(sample_application()) as port, httpx2.AsyncClient() as caller:
         answer = await caller.get(f"http://127.0.0.1:{port}/v1/things", headers={"X-Forwarded-Proto": "https"})

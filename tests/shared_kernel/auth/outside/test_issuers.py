@@ -40,6 +40,7 @@ async def test_keys_are_found_by_the_issuer_s_own_word_and_kept(
     assert provider.asked == {PATH: 1, "/keys": 1}
 
 
+@pytest.mark.asvs("V1.3.6", "V13.2.4", "V13.2.5")
 async def test_strangers_are_not_asked(provider: IdentityProvider, issuers: OutsideIssuers) -> None:
     for stranger in ("https://evil.example", f"{provider.url}/", 7):
         assert not issuers.knows(signed({"iss": stranger}))
@@ -57,6 +58,7 @@ async def test_new_key_is_fetched_when_it_is_met(provider: IdentityProvider, iss
     assert (await issuers.verify(signed(keycloak(provider.url)), datetime.now(UTC))).roles == ()
 
 
+@pytest.mark.asvs("V10.5.3")
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -95,6 +97,7 @@ def test_file_of_issuers_is_read(tmp_path: Path) -> None:
     assert load_issuers(None) == ()
 
 
+@pytest.mark.asvs("V1.3.6")
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -128,6 +131,7 @@ def test_loopback_needs_no_certificate() -> None:
         assert OutsideIssuer(issuer=url, audience="api", tenant="acme").issuer == url
 
 
+@pytest.mark.asvs("V15.3.2")
 async def test_redirects_are_not_followed(provider: IdentityProvider, issuers: OutsideIssuers) -> None:
     assert isinstance(issuers._client, httpx2.AsyncClient)
     assert not issuers._client.follow_redirects

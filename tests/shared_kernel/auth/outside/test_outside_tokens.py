@@ -65,6 +65,7 @@ def test_auth0_s_token_is_understood() -> None:
     assert (who.roles, who.auth_time) == (("member",), int(NOW.timestamp()))
 
 
+@pytest.mark.asvs("V6.8.1", "V10.3.3")
 def test_user_is_issuer_and_subject() -> None:
     known = verify(signed(claims()))
     other = REALM.model_copy(update={"issuer": "https://other.example"})
@@ -73,6 +74,7 @@ def test_user_is_issuer_and_subject() -> None:
     assert known.session_id != verify(signed(claims(sid="another session"))).session_id
 
 
+@pytest.mark.asvs("V10.3.2")
 def test_role_that_is_called_like_ours_is_not_ours() -> None:
     assert "admin" not in verify(signed(claims())).roles
     strange: Any
@@ -128,6 +130,7 @@ def test_thumbprint_in_the_header_is_of_no_account() -> None:
     assert verify(signed(claims(), x5t="dGh1bWJwcmludA")).tenant == "acme"
 
 
+@pytest.mark.asvs("V9.1.2")
 @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS512", "ES384"])
 def test_algorithm_that_was_not_agreed_upon_is_refused(algorithm: str) -> None:
     assert refusal(spoiled(lambda members: {**members, "alg": algorithm})) == "header"
@@ -171,6 +174,7 @@ def test_unknown_key_is_told_apart_so_that_keys_are_fetched_again() -> None:
         verify(signed(claims()), published(PSS, EC, ED))
 
 
+@pytest.mark.asvs("V6.8.2")
 def test_any_other_signature_is_refused() -> None:
     token, other = signed(claims()), signed(claims(sub="somebody else"))
     head, body, _ = token.split(".")
