@@ -39,7 +39,7 @@ async def test_hostile_filter_finds_only_what_is_called_so(query_side: QuerySide
     named = {text: await query_side.create(OWNER, text, tags=(text,)) for text in HOSTILE if text.isprintable()}
     await query_side.catch_up()
     for text, resource in named.items():
-        answer = await query_side.get("/v1/resources", MEMBER, **{name: text})
+        answer = await query_side.get("/v1/resources", MEMBER, None, **{name: text})
         found = {item["id"] for item in answer.json()["items"]}
         assert found == {str(resource)}, text
         assert str(hidden) not in found
