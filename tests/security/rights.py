@@ -33,7 +33,7 @@ FIELDS = """\
 | reason of a suspension | `accounts:read-suspension-reason`; others of the tenant read `[redacted]` | who suspends |
 | personal fields of events | `audit:read-personal`, nobody after erasure; others `[redacted]` | nobody, events stay |
 | password hashes, seeds and codes in events | nobody | nobody; they follow from commands |
-| device and network of a session | its user | nobody, they are those of the sign-in |
+| device and network of a session | its user; in events `audit:read-personal` | nobody, they are those of the sign-in |
 | name of an account | who reads the account | its user |
 | owner, tenant, state, version and times of a resource | who reads the resource | nobody; they follow from commands |
 
