@@ -210,6 +210,32 @@ async def test_auditor_tells_in_the_background(side: ReadSide, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
+    "wrong", ["blue.tallies SET total = total + 1", "public.checkpoints SET handled_sum = handled_sum + 1"]
+)
+async def test_what_was_put_right_is_told_no_longer_and_soon(
+    side: ReadSide, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """Not only when it is the partition's turn again, which may be many minutes later."""
+    monkeypatch.setattr(auditor_module, "AGAIN", 0.1)
+    monkeypatch.setattr(auditor_module, "EVERY", 0.1)
+    await projected(side, 40)
+    await side.rows(f"UPDATE {wrong} RETURNING 1")
+    async with side.projector() as tools:
+
+        async def told() -> bool:
+            return bool((await tools.status.readiness())["completeness"])
+
+        await eventually(told, "what is wrong is told")
+        monkeypatch.setattr(auditor_module, "EVERY", 1_000.0)
+        await side.rows(f"UPDATE {wrong.replace(' + ', ' - ')} RETURNING 1")
+
+        async def well() -> bool:
+            return not await told()
+
+        await eventually(well, "nothing is wrong any more")
+
+
+@pytest.mark.parametrize(
     ("wanted", "positions"),
     [
         (lambda shares: shares[3], [40]),
