@@ -6,6 +6,7 @@ Tests boot through here too; the relay has a root of its own beside its loop.
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg_pool import AsyncConnectionPool
@@ -30,7 +31,6 @@ from command_service.infrastructure.call import DEFAULT_TENANT, Call
 from command_service.infrastructure.denials import Denials
 from command_service.infrastructure.event_store.store import PostgresEventStore
 from command_service.infrastructure.execution import Execution
-from command_service.infrastructure.gate import CommandGate
 from command_service.infrastructure.health import measure, readiness_of
 from command_service.infrastructure.housekeeping import forgetting
 from command_service.infrastructure.idempotency import Idempotency
@@ -47,9 +47,10 @@ from shared_kernel.auth.passwords import Passwords
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.secrets import derive
 from shared_kernel.auth.tenant_policies import TenantPolicies
-from shared_kernel.auth.tokens import TokenSigner, TokenVerifier
+from shared_kernel.auth.tokens import TokenSigner, TokenVerifier, VerifiedToken
 from shared_kernel.clock import Clock, SystemClock
 from shared_kernel.events.registry import registry
+from shared_kernel.gate import Gate
 from shared_kernel.ids import Ids, Uuid7Ids
 from shared_kernel.observability import Metrics
 from shared_kernel.privacy.kek import Kek
@@ -79,7 +80,7 @@ class Services:
     signer: TokenSigner
     denials: Denials
     rates: RequestRates
-    gate: CommandGate
+    gate: Gate
     feed_credential: bytes
     accounts: AccountHandlers
     credentials: Credentials
@@ -183,10 +184,14 @@ def _gate(
     denials: Denials,
     rates: RequestRates,
     clock: Clock,
-) -> CommandGate:
+) -> Gate:
     outside = OutsideIssuers(load_issuers(settings.outside_issuers_file))
     verifier = TokenVerifier(signer.keys)
-    return CommandGate(verifier, outside, policies=policies, denials=denials.known, rates=rates, clock=clock)
+
+    async def verify(token: str, now: datetime) -> VerifiedToken:
+        return verifier.verify(token, now)
+
+    return Gate(verify, outside, policies=policies, denials=denials.known, rates=rates, clock=clock)
 
 
 def _measured(settings: Settings, metrics: Metrics, log: PostgresEventStore) -> tuple[Metrics, RequestRates]:

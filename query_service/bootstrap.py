@@ -18,12 +18,11 @@ from query_service.infrastructure.database import Database
 from query_service.infrastructure.denials import Denials
 from query_service.infrastructure.feed import Feed
 from query_service.infrastructure.freshness import Freshness
-from query_service.infrastructure.gate import QueryGate
 from query_service.infrastructure.health import measure, readiness_of
 from query_service.infrastructure.pagination import Cursors
 from query_service.infrastructure.policies import PolicyReader
 from query_service.settings import Settings
-from shared_kernel.auth.jwks import RemoteKeys
+from shared_kernel.auth.jwks import RemoteKeys, RemoteVerifier
 from shared_kernel.auth.outside.issuer import load_issuers
 from shared_kernel.auth.outside.issuers import OutsideIssuers
 from shared_kernel.auth.policy import PolicyEngine
@@ -32,6 +31,7 @@ from shared_kernel.auth.tenant_policies import TenantPolicies
 from shared_kernel.clock import Clock, SystemClock
 from shared_kernel.errors import StartupRefused
 from shared_kernel.events.registry import registry
+from shared_kernel.gate import Gate
 from shared_kernel.messaging.client import redis_client
 from shared_kernel.observability import Metrics
 from shared_kernel.privacy.kek import Kek
@@ -65,7 +65,7 @@ class Services:
     cursors: Cursors
     events: EventReader
     rates: RequestRates
-    gate: QueryGate
+    gate: Gate
 
     async def readiness(self) -> Mapping[str, str]:
         found = await readiness_of(self.database, self.freshness, self.keys)
@@ -158,9 +158,10 @@ def _gate(
     denials: Denials,
     rates: RequestRates,
     clock: Clock,
-) -> QueryGate:
+) -> Gate:
     outside = OutsideIssuers(load_issuers(settings.outside_issuers_file))
-    return QueryGate(keys, outside, policies=policies, denials=denials.known, rates=rates, clock=clock)
+    verify = RemoteVerifier(keys).verify
+    return Gate(verify, outside, policies=policies, denials=denials.known, rates=rates, clock=clock)
 
 
 def _rates(settings: Settings, limiter: Limiter | None, metrics: Metrics) -> RequestRates:

@@ -111,19 +111,26 @@ async def document_of(client: httpx2.AsyncClient, url: str) -> bytes:
         return body
 
 
-async def verify_with(keys: RemoteKeys, verifier: TokenVerifier, token: str, now: datetime) -> VerifiedToken:
-    """Verify against remote keys, fetching them when they are due and once more when the token names an unknown one.
+class RemoteVerifier:
+    """Verifies tokens with keys from elsewhere."""
 
-    Raises Unauthenticated, or ServiceUnavailable when there are no keys to check with.
-    """
-    if keys.due:
-        await keys.refresh()
-    try:
-        return verifier.verify(token, now)
-    except UnknownKey:
-        if not await keys.refresh():
-            raise
-        return verifier.verify(token, now)
+    def __init__(self, keys: RemoteKeys) -> None:
+        self._keys = keys
+        self._verifier = TokenVerifier(lambda: keys.keys)
+
+    async def verify(self, token: str, now: datetime) -> VerifiedToken:
+        """The keys are fetched when they are due, and once more when the token names an unknown one.
+
+        Raises Unauthenticated, or ServiceUnavailable when there are no keys to check with.
+        """
+        if self._keys.due:
+            await self._keys.refresh()
+        try:
+            return self._verifier.verify(token, now)
+        except UnknownKey:
+            if not await self._keys.refresh():
+                raise
+            return self._verifier.verify(token, now)
 
 
 def _by_kid(document: Any) -> dict[str, Jwk]:

@@ -6,12 +6,12 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from query_service.infrastructure.gate import QueryGate
-from shared_kernel.auth.jwks import RemoteKeys
+from shared_kernel.auth.jwks import RemoteKeys, RemoteVerifier
 from shared_kernel.auth.outside.issuers import OutsideIssuers
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.tokens import SigningKey, TokenSigner
 from shared_kernel.clock import SystemClock
+from shared_kernel.gate import Gate
 from tests.support.query_side import Person, QuerySide
 
 ADA = Person(uuid4())
@@ -51,8 +51,8 @@ async def test_an_expired_or_foreign_token_is_refused(query_side: QuerySide) -> 
 async def test_without_the_command_services_keys_nobody_gets_in_and_it_says_so(query_side: QuerySide) -> None:
     keys = RemoteKeys(NOBODY_LISTENS, httpx2.AsyncClient(trust_env=False))
     services = query_side.services
-    gate = QueryGate(
-        keys,
+    gate = Gate(
+        RemoteVerifier(keys).verify,
         OutsideIssuers(()),
         policies=services.policies,
         denials=services.denials.known,

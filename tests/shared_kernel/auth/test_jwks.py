@@ -9,9 +9,9 @@ import orjson
 import pytest
 
 from shared_kernel.auth.claims import TokenRefused, UnknownKey
-from shared_kernel.auth.jwks import MAX_AGE, MIN_INTERVAL, RETRY_INTERVAL, STALE_LIMIT, RemoteKeys, verify_with
+from shared_kernel.auth.jwks import MAX_AGE, MIN_INTERVAL, RETRY_INTERVAL, STALE_LIMIT, RemoteKeys, RemoteVerifier
 from shared_kernel.auth.principal import Principal
-from shared_kernel.auth.tokens import SigningKey, TokenSigner, TokenVerifier
+from shared_kernel.auth.tokens import SigningKey, TokenSigner
 from shared_kernel.errors import ServiceUnavailable
 from tests.shared_kernel.auth.forging import Both
 
@@ -80,9 +80,9 @@ def token_of(key: SigningKey, jti: str = "1") -> str:
 
 
 async def test_token_is_verified_with_fetched_keys(keys: RemoteKeys, service: CommandService) -> None:
-    verifier = TokenVerifier(lambda: keys.keys)
-    assert (await verify_with(keys, verifier, token_of(FIRST), NOW)).principal == WHO
-    assert (await verify_with(keys, verifier, token_of(FIRST, "2"), NOW)).jti == "2"
+    verifier = RemoteVerifier(keys)
+    assert (await verifier.verify(token_of(FIRST), NOW)).principal == WHO
+    assert (await verifier.verify(token_of(FIRST, "2"), NOW)).jti == "2"
     assert service.requests == ["/.well-known/jwks.json"]
 
 
@@ -102,85 +102,85 @@ async def test_one_who_gives_up_does_not_take_the_others_answer_along(keys: Remo
 async def test_keys_are_fetched_again_after_five_minutes(
     keys: RemoteKeys, service: CommandService, clock: Hand
 ) -> None:
-    verifier = TokenVerifier(lambda: keys.keys)
-    await verify_with(keys, verifier, token_of(FIRST), NOW)
+    verifier = RemoteVerifier(keys)
+    await verifier.verify(token_of(FIRST), NOW)
     clock.time += MAX_AGE
-    await verify_with(keys, verifier, token_of(FIRST), NOW)
+    await verifier.verify(token_of(FIRST), NOW)
     assert len(service.requests) == 1
     clock.time += 1
-    await verify_with(keys, verifier, token_of(FIRST), NOW)
+    await verifier.verify(token_of(FIRST), NOW)
     assert len(service.requests) == 2
 
 
 async def test_unknown_key_id_fetches_the_keys_at_most_every_30_seconds(
     keys: RemoteKeys, service: CommandService, clock: Hand
 ) -> None:
-    verifier = TokenVerifier(lambda: keys.keys)
-    await verify_with(keys, verifier, token_of(FIRST), NOW)
+    verifier = RemoteVerifier(keys)
+    await verifier.verify(token_of(FIRST), NOW)
     service.body = orjson.dumps(TokenSigner(Both(SECOND, FIRST)).jwks())
     for _ in range(20):
         with pytest.raises(UnknownKey):
-            await verify_with(keys, verifier, token_of(SECOND), NOW)
+            await verifier.verify(token_of(SECOND), NOW)
     assert len(service.requests) == 1
     clock.time += MIN_INTERVAL
-    assert (await verify_with(keys, verifier, token_of(SECOND), NOW)).principal == WHO
+    assert (await verifier.verify(token_of(SECOND), NOW)).principal == WHO
     assert len(service.requests) == 2
 
 
 async def test_key_that_nobody_publishes_is_refused_after_one_refetch(
     keys: RemoteKeys, service: CommandService, clock: Hand
 ) -> None:
-    verifier = TokenVerifier(lambda: keys.keys)
-    await verify_with(keys, verifier, token_of(FIRST), NOW)
+    verifier = RemoteVerifier(keys)
+    await verifier.verify(token_of(FIRST), NOW)
     clock.time += MIN_INTERVAL
     with pytest.raises(UnknownKey):
-        await verify_with(keys, verifier, token_of(SECOND), NOW)
+        await verifier.verify(token_of(SECOND), NOW)
     assert len(service.requests) == 2
 
 
 async def test_bad_token_under_a_known_key_fetches_nothing(
     keys: RemoteKeys, service: CommandService, clock: Hand
 ) -> None:
-    verifier = TokenVerifier(lambda: keys.keys)
-    await verify_with(keys, verifier, token_of(FIRST), NOW)
+    verifier = RemoteVerifier(keys)
+    await verifier.verify(token_of(FIRST), NOW)
     clock.time += MIN_INTERVAL
     with pytest.raises(TokenRefused):
-        await verify_with(keys, verifier, token_of(FIRST)[:-4] + "AAAA", NOW)
+        await verifier.verify(token_of(FIRST)[:-4] + "AAAA", NOW)
     assert len(service.requests) == 1
 
 
 async def test_last_keys_serve_through_an_outage_of_an_hour(
     keys: RemoteKeys, service: CommandService, clock: Hand
 ) -> None:
-    verifier = TokenVerifier(lambda: keys.keys)
-    await verify_with(keys, verifier, token_of(FIRST), NOW)
+    verifier = RemoteVerifier(keys)
+    await verifier.verify(token_of(FIRST), NOW)
     service.status = 500
     clock.time += STALE_LIMIT
-    assert (await verify_with(keys, verifier, token_of(FIRST), NOW)).principal == WHO
+    assert (await verifier.verify(token_of(FIRST), NOW)).principal == WHO
     clock.time += RETRY_INTERVAL
     with pytest.raises(ServiceUnavailable):
-        await verify_with(keys, verifier, token_of(FIRST), NOW)
+        await verifier.verify(token_of(FIRST), NOW)
 
 
 async def test_failure_is_retried_after_a_second_not_at_once(
     keys: RemoteKeys, service: CommandService, clock: Hand
 ) -> None:
-    verifier = TokenVerifier(lambda: keys.keys)
+    verifier = RemoteVerifier(keys)
     service.status = 503
     for _ in range(10):
         with pytest.raises(ServiceUnavailable):
-            await verify_with(keys, verifier, token_of(FIRST), NOW)
+            await verifier.verify(token_of(FIRST), NOW)
     assert len(service.requests) == 1
     service.status = 200
     clock.time += RETRY_INTERVAL
-    assert (await verify_with(keys, verifier, token_of(FIRST), NOW)).principal == WHO
+    assert (await verifier.verify(token_of(FIRST), NOW)).principal == WHO
 
 
 @pytest.mark.asvs("V16.5.2")
 async def test_unreachable_service_means_503_never_allowed(unused_tcp_port: int) -> None:
     keys = RemoteKeys(f"http://127.0.0.1:{unused_tcp_port}")
     with pytest.raises(ServiceUnavailable):
-        await verify_with(keys, TokenVerifier(lambda: keys.keys), token_of(FIRST), NOW)
+        await RemoteVerifier(keys).verify(token_of(FIRST), NOW)
     await keys.aclose()
 
 
