@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 from uuid import UUID
 
 import uuid_utils
@@ -61,8 +61,7 @@ class Log:
     def __init__(self, datastore: PostgresDatastore) -> None:
         self.datastore = datastore
         self.schema = datastore.schema
-        assert isinstance(datastore.pool.kwargs, dict)  # noqa: S101 (for the type checker: the library gave a dict)
-        datastore.pool.kwargs.update(_CONNECT, options=_OPTIONS)
+        self._way().update(_CONNECT, options=_OPTIONS)
         self._appender = BlockingAppender(self._open_line, capacity=CAPACITY, patience=PATIENCE)
 
     def close(self) -> None:
@@ -81,8 +80,8 @@ class Log:
     def conninfo(self) -> str:
         """Where the pool connects to."""
         pool = self.datastore.pool
-        assert isinstance(pool.kwargs, dict)  # noqa: S101 (for the type checker, as above)
-        known = {name: pool.kwargs[name] for name in ("dbname", "host", "port", "user", "password")}
+        way = self._way()
+        known = {name: way[name] for name in ("dbname", "host", "port", "user", "password")}
         if pool.get_password_func is not None:
             known["password"] = pool.get_password_func()
         return make_conninfo(**known)
@@ -131,12 +130,15 @@ class Log:
                 return stream
         return stream
 
+    def _way(self) -> dict[str, Any]:
+        """How the pool connects. psycopg's pool may also be given a function for that; the library gives a dict."""
+        return cast("dict[str, Any]", self.datastore.pool.kwargs)
+
     def _open_line(self) -> Line:
         """A connection for batches: where the pool connects to, with psycopg's own errors, which tell what was lost."""
         pool = self.datastore.pool
-        assert isinstance(pool.kwargs, dict)  # noqa: S101 (for the type checker, as above)
         password = {} if pool.get_password_func is None else {"password": pool.get_password_func()}
-        known = {**pool.kwargs, **password, "autocommit": True, "connect_timeout": CONNECT_TIMEOUT}
+        known = {**self._way(), **password, "autocommit": True, "connect_timeout": CONNECT_TIMEOUT}
         return open_line(partial(Connection.connect, **known), batch.call(self.schema))
 
 
