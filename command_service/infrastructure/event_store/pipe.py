@@ -34,7 +34,7 @@ class Pipe:
         self._pgconn.nonblocking = 1
         self._pgconn.enter_pipeline_mode()
         self._transformer = Transformer()
-        self._result: PGresult | None = None
+        self._results: list[PGresult] = []
         self.flying = 0
 
     @property
@@ -68,15 +68,15 @@ class Pipe:
                 continue
             if result.status == ExecStatus.PIPELINE_SYNC:
                 answers.append(self._answer())
-            elif self._result is None or self._result.status == ExecStatus.TUPLES_OK:  # the commit may fail as well
-                self._result = result
+            else:
+                self._results.append(result)
         return answers
 
     def _answer(self) -> Rows | Exception:
-        result, self._result = self._result, None
+        results, self._results = self._results, []
         self.flying -= 1
-        assert result is not None  # noqa: S101 (for the type checker: each statement has a result before its Sync)
-        if result.status != ExecStatus.TUPLES_OK:
-            return error_from_result(result)
-        self._transformer.set_pgresult(result)
-        return self._transformer.load_rows(0, result.ntuples, tuple)
+        for result in results:
+            if result.status != ExecStatus.TUPLES_OK:  # the call, or after its rows the commit
+                return error_from_result(result)
+        self._transformer.set_pgresult(results[0])
+        return self._transformer.load_rows(0, results[0].ntuples, tuple)
