@@ -139,7 +139,7 @@ class Appender:
         else:
             try:
                 self._answer(tickets, outcome)
-            except Exception as error:  # noqa: BLE001 (as above)
+            except Exception as error:  # noqa: BLE001 (a fault of this program too: the mender says it to all callers)
                 self._mend(tickets, error)
         if not self._called:
             self._call()  # those who were answered may have more to say: let them join
@@ -164,16 +164,21 @@ class Appender:
     async def _settle(self, tickets: list[Ticket], error: Exception | None) -> None:
         """Whatever goes wrong with a batch, nobody waits for ever and the next batch has its chance."""
         try:
-            if error is not None and not isinstance(error, _TROUBLE):
-                raise error  # noqa: TRY301 (said and answered as any fault below)
-            await self._write(tickets, error)
-        except Exception:  # noqa: BLE001 (a fault of this program; the connection may be in the middle of anything)
-            _log.exception("batch-failed", appends=len(tickets))
-            if self._flight is not None:
-                self._flight.close()
+            if error is None or isinstance(error, _TROUBLE):
+                await self._write(tickets, error)
+            else:
+                self._give_up(tickets, error)
+        except Exception as fault:  # noqa: BLE001 (whatever it is, the next batch has its chance)
+            self._give_up(tickets, fault)
         finally:
             for ticket in tickets:
                 ticket.settle(StoreUnavailable())
+
+    def _give_up(self, tickets: list[Ticket], fault: Exception) -> None:
+        """After a fault of this program; the connection may be in the middle of anything."""
+        _log.error("batch-failed", appends=len(tickets), exc_info=fault)
+        if self._flight is not None:
+            self._flight.close()
 
     async def _write(self, tickets: list[Ticket], error: Exception | None = None) -> None:
         """Until the batch is in the log, is blamed, or is not worth trying any more; `error` is what it met before."""
