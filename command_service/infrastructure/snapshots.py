@@ -68,8 +68,8 @@ class Snapshots:
         if found.state is None or found.personal or found.version - since < policy.every:
             return
         state = policy.write(found.state)
-        facts = (tenant, stream, policy.name, found.version, found.position, found.leaf)
-        kept = KeptState(found.version, policy.name, self._proof(state, *facts) + state)
+        place = _place(tenant, stream, policy.name, (found.version, found.position, found.leaf))
+        kept = KeptState(found.version, policy.name, self._proof(state, place) + state)
         try:
             await self._store.keep_snapshot(tenant, stream, kept)
         except (TwinlogError, psycopg.Error) as error:
@@ -80,11 +80,14 @@ class Snapshots:
         if kept.shape != policy.name:
             return "the state has another shape in this release"
         proof, state = kept.state[:_PROOF_BYTES], kept.state[_PROOF_BYTES:]
-        facts = (row.tenant, row.stream, policy.name, row.version, row.position, row.leaf_hash)
-        return "" if hmac.compare_digest(proof, self._proof(state, *facts)) else "its proof does not fit"
+        place = _place(row.tenant, row.stream, policy.name, (row.version, row.position, row.leaf_hash))
+        return "" if hmac.compare_digest(proof, self._proof(state, place)) else "its proof does not fit"
 
-    def _proof(  # noqa: PLR0917 - the facts in the order in which they are bound
-        self, state: bytes, tenant: str, stream: str, shape: str, version: int, position: int, leaf: bytes
-    ) -> bytes:
-        facts = bind(tenant, stream, shape, str(version), str(position), leaf.hex())
-        return hmac.digest(self._proof_key, facts + state, hashlib.sha256)
+    def _proof(self, state: bytes, place: bytes) -> bytes:
+        return hmac.digest(self._proof_key, place + state, hashlib.sha256)
+
+
+def _place(tenant: str, stream: str, shape: str, after: tuple[int, int, bytes]) -> bytes:
+    """What a proof binds a state to; `after`: version, position and leaf hash of the event it was taken after."""
+    version, position, leaf = after
+    return bind(tenant, stream, shape, str(version), str(position), leaf.hex())

@@ -16,7 +16,7 @@ from command_service.features.resources.domain import Resource, evolve
 from command_service.features.resources.handlers import RESOURCES
 from command_service.infrastructure.aggregate import Loaded, SnapshotPolicy
 from command_service.infrastructure.event_store.port import Append, KeptState, NewEvent
-from command_service.infrastructure.snapshots import Snapshots
+from command_service.infrastructure.snapshots import Snapshots, _place
 from shared_kernel.events.contract import Event
 from shared_kernel.events.resources import ResourceArchived, ResourceCreated, ResourceDetailsChanged, ResourceRestored
 from tests.support.command_side import CommandSide
@@ -179,8 +179,8 @@ async def test_state_that_does_not_read_is_ignored(command_side: CommandSide) ->
     await appended(command_side, STREAM, CREATED, *map(renamed, range(6)))
     snapshots = command_side.services.resources._execution.loading.snapshots
     row = (await command_side.services.log.read_stream("default", STREAM, 6))[0]
-    facts = (row.tenant, row.stream, POLICY.name, row.version, row.position, row.leaf_hash)
-    bad = KeptState(7, POLICY.name, snapshots._proof(b'{"name": 7}', *facts) + b'{"name": 7}')
+    place = _place(row.tenant, row.stream, POLICY.name, (row.version, row.position, row.leaf_hash))
+    bad = KeptState(7, POLICY.name, snapshots._proof(b'{"name": 7}', place) + b'{"name": 7}')
     await command_side.services.log.keep_snapshot("default", STREAM, bad)
     with capture_logs() as said:
         assert (await loaded(command_side, STREAM)).version == 7
