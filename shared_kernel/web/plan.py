@@ -192,8 +192,8 @@ def _step(dependant: Dependant, repeated: frozenset[object]) -> Step:
     )
 
 
-def _is_coroutine(call: object) -> bool:
-    called = call if iscoroutinefunction(call) else getattr(type(call), "__call__", None)  # noqa: B004 - which one, not whether
+def _is_coroutine(call: Callable[..., object]) -> bool:
+    called = call if iscoroutinefunction(call) else type(call).__call__
     return iscoroutinefunction(called) and not isasyncgenfunction(called)
 
 
