@@ -39,6 +39,14 @@ class Arrival:
     trouble: Trouble | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A slice that was found sound, with its events decoded: all that can be done before its transaction begins."""
+
+    events: Slice
+    arrivals: Sequence[Arrival]
+
+
 class Decoder:
     """Decodes the events of a batch whose classes are `wanted`."""
 

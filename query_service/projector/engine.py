@@ -15,7 +15,7 @@ from query_service.infrastructure.projection import Projection
 from query_service.projector import audit_copy, checkpoints, parking
 from query_service.projector.batch import Slice, digest, require_sound
 from query_service.projector.checkpoints import LOG, Advance, Gate, Members, Unit
-from query_service.projector.decoding import Arrival, Decoder
+from query_service.projector.decoding import Arrival, Decoder, Ready
 from query_service.projector.folding import Parked, Pass, Stream, steps_of
 from query_service.projector.rows import TableRows
 from query_service.projector.trouble import unwritable
@@ -44,20 +44,27 @@ class Engine:
         self._decoder = decoder
         self._partitions = partitions
 
-    async def apply(self, connection: Connection, slices: Sequence[Slice]) -> Applied:
+    async def ready(self, events: Slice) -> Ready:
+        """What can be done without the database. Raises NotTheLog when an event is not what it should be, and
+        ServiceUnavailable when the vault is away.
+        """
+        require_sound(events, self._partitions)
+        return Ready(events, await self._decoder.decode([events]))
+
+    async def apply(self, connection: Connection, batch: Sequence[Ready]) -> Applied:
         """Handle new events for everything that stands where they begin, the audit copy included.
 
-        Raises Fenced when another process was faster, NotTheLog when an event is not what it should be,
-        BrokenProjection, ServiceUnavailable when the vault is away, and psycopg.Error. Then nothing has happened.
+        Raises Fenced when another process was faster, NotTheLog when the audit copy holds another event,
+        BrokenProjection and psycopg.Error. Then nothing has happened.
         """
-        expected = {events.partition: Gate(events.after, events.epoch) for events in slices}
-        return await self._transact(connection, slices, lambda: checkpoints.enter(connection, expected))
+        expected = {each.events.partition: Gate(each.events.after, each.events.epoch) for each in batch}
+        return await self._transact(connection, batch, lambda: checkpoints.enter(connection, expected))
 
     async def catch_up(self, connection: Connection, units: Sequence[Unit], events: Slice) -> Applied:
-        """Handle events for units that lag behind; the same errors."""
+        """Handle events for units that lag behind. Raises what `ready` and `apply` raise."""
         partition, after = events.partition, Gate(events.after, events.epoch)
         return await self._transact(
-            connection, [events], lambda: checkpoints.enter_alone(connection, units, partition, after)
+            connection, [await self.ready(events)], lambda: checkpoints.enter_alone(connection, units, partition, after)
         )
 
     async def fold_again(self, connection: Connection, unit: Unit, rows: Sequence[StoredRow], partition: int) -> Pass:
@@ -65,18 +72,16 @@ class Engine:
 
         Raises NotTheLog, BrokenProjection, ServiceUnavailable when the vault is away, and psycopg.Error.
         """
-        events = Slice(partition, rows[0].position - 1, 0, rows)
-        require_sound(events, self._partitions)
+        ready = await self.ready(Slice(partition, rows[0].position - 1, 0, rows))
         projection = self._projections[unit.projection]
-        steps = steps_of(projection, await self._decoder.decode([events]))
+        steps = steps_of(projection, ready.arrivals)
         work = Work(unit, TableRows(projection.table, unit.generation), steps, Pass(projection))
         await work.fold_one_by_one(connection)
         return work.folding
 
-    async def _transact(self, connection: Connection, slices: Sequence[Slice], enter: Enter) -> Applied:
-        for events in slices:
-            require_sound(events, self._partitions)
-        arrivals = await self._decoder.decode(slices)
+    async def _transact(self, connection: Connection, batch: Sequence[Ready], enter: Enter) -> Applied:
+        slices = [each.events for each in batch]
+        arrivals = [arrival for each in batch for arrival in each.arrivals]
         try:
             async with connection.transaction():
                 works = self._works(members := self._ours(await enter()), arrivals)

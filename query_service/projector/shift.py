@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from query_service.projector.batch import NotTheLog, Slice, shares
 from query_service.projector.catch_up import CatchingUp, claimed
 from query_service.projector.census import Lagging
 from query_service.projector.checkpoints import LOG, Fenced, Unit
+from query_service.projector.decoding import Ready
 from query_service.projector.engine import Applied, Engine
 from query_service.projector.leases import Leases
 from query_service.projector.reading_ahead import ReadingAhead
@@ -63,12 +64,15 @@ class Shift:
         self._status = tools.status
         self._engine = engine
         self._leases = leases
-        self._ahead = ReadingAhead(Source(tools.redis, tools.feed))
+        self._ahead = self._reading_ahead()
         self._cursors: dict[int, Cursor] = {}
         self._halted: dict[int, tuple[str, float]] = {}
         self._look_around_at = self._compare_at = 0.0
         self._foreign = ""
         self._catching_up: asyncio.Task[None] | None = None
+
+    def _reading_ahead(self) -> ReadingAhead:
+        return ReadingAhead(Source(self._tools.redis, self._tools.feed), self._engine.ready)
 
     async def step(self) -> None:
         """Handle what is there, or wait for it a moment."""
@@ -80,7 +84,7 @@ class Shift:
         await self._take_note(cursors, reading)
         if reading.slices:
             self._ahead.start(cursors, reading)
-            await together([self._apply(share) for share in shares(reading.slices)])
+            await together([self._apply(share, reading.ready) for share in shares(reading.slices)])
         self._say_halted()
         if not reading.slices and (reading.feed_trouble or not cursors):
             await pause(self._tools.stop, PATIENCE)
@@ -109,7 +113,7 @@ class Shift:
         else:
             if any(cursor.epoch < epoch for cursor in self._cursors.values()):
                 await self._ahead.forget()
-                self._ahead = ReadingAhead(Source(self._tools.redis, self._tools.feed))
+                self._ahead = self._reading_ahead()
                 self._halted.clear()
                 await self._reload(list(self._cursors))
 
@@ -140,10 +144,11 @@ class Shift:
             self._catching_up.cancel()
             await asyncio.gather(self._catching_up, return_exceptions=True)
 
-    async def _apply(self, slices: Sequence[Slice]) -> None:
+    async def _apply(self, slices: Sequence[Slice], ready: Mapping[int, Ready]) -> None:
         try:
+            batch = [ready.get(events.partition) or await self._engine.ready(events) for events in slices]
             async with self._tools.pool.connection() as connection:
-                applied = await self._engine.apply(connection, slices)
+                applied = await self._engine.apply(connection, batch)
         except Fenced:
             self._status.fenced.inc()
             await self._reload([events.partition for events in slices])
@@ -151,18 +156,18 @@ class Shift:
             self._status.report("vault", str(error))
             await pause(self._tools.stop, 1.0)
         except TwinlogError as error:
-            await self._apply_apart(slices, error)
+            await self._apply_apart(slices, ready, error)
         else:
             self._status.report("vault", "")
             await self._applied(slices, applied)
 
-    async def _apply_apart(self, slices: Sequence[Slice], error: TwinlogError) -> None:
+    async def _apply_apart(self, slices: Sequence[Slice], ready: Mapping[int, Ready], error: TwinlogError) -> None:
         """One partition's trouble is not the others'."""
         if len(slices) == 1:
             self._halt(slices[0].partition, error.detail)
             return
         for events in slices:
-            await self._apply([events])
+            await self._apply([events], ready)
 
     async def _applied(self, slices: Sequence[Slice], applied: Applied) -> None:
         ends = {events.partition: Cursor(events.partition, events.epoch, events.upto) for events in slices}

@@ -145,13 +145,14 @@ async def test_table_that_is_locked_holds_the_batch_up_and_loses_nothing(side: R
     await side.register()
     write(side, 3)
     engine = side.engine()
+    batch = [await engine.ready(events) for events in side.slices()]
     async with side.pool.connection() as stall, side.pool.connection() as working:
         await working.execute("SET lock_timeout = '100ms'")
         async with stall.transaction():
             await stall.execute("LOCK TABLE blue.tallies IN EXCLUSIVE MODE")
             with pytest.raises(psycopg.errors.LockNotAvailable):
-                await engine.apply(working, side.slices())
+                await engine.apply(working, batch)
         assert await side.totals() == {}
-        await engine.apply(working, side.slices())
+        await engine.apply(working, batch)
         await working.execute("RESET lock_timeout")
     assert len(await side.totals()) == 3
