@@ -67,6 +67,7 @@ QuotaText = Annotated[str, AfterValidator(_quota)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
 class SharedSettings(BaseSettings):
@@ -100,9 +101,9 @@ class SharedSettings(BaseSettings):
     rate_user: QuotaText = "30000/60"
     rate_tenant: QuotaText = "300000/60"
     rate_processes: int = Field(default=1, ge=1, le=1024)
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_networks)] = ()
+    trusted_proxies: Annotated[Words, AfterValidator(_networks)] = ()
     forwarded_header: ForwardedHeader = ForwardedHeader.X_FORWARDED_FOR
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), AfterValidator(_origins)] = ()
+    cors_origins: Annotated[Words, AfterValidator(_origins)] = ()
 
     @model_validator(mode="before")
     @classmethod

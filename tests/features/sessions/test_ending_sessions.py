@@ -1,11 +1,14 @@
 """Sessions end over HTTP: by their owner, by an administrator, by a token; and nobody else's."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import httpx2
 import pytest
 from jose import jwt
 
+from shared_kernel.auth.principal import Principal
 from tests.features.sessions.test_refresh import refresh, signed_in, status_with
 from tests.support.command_side import CommandSide
 
@@ -35,6 +38,23 @@ async def test_all_other_sessions_end_and_the_one_that_asks_goes_on(command_side
     assert [await status_with(command_side, token["access_token"]) for token in tokens] == [401, 201, 401]
     again = await as_holder(command_side, "DELETE", "/v1/sessions", tokens[1])
     assert (again.status_code, again.json()["changed"], again.json()["id"]) == (200, False, session_of(tokens[1]))
+
+
+@pytest.mark.asvs("V7.5.2")
+async def test_other_sessions_end_only_with_a_fresh_proof_the_own_one_without(command_side: CommandSide) -> None:
+    ada = await command_side.register()
+    own, other = [await signed_in(command_side, ada) for _ in range(2)]
+    claims = jwt.get_unverified_claims(own["access_token"])
+    earlier = datetime.now(UTC) - timedelta(minutes=6)
+    principal = Principal(ada.id, "default", UUID(claims["sid"]), ("member",), "aal1", int(earlier.timestamp()))
+    old = {"access_token": command_side.services.signer.sign(principal, jti=str(uuid4()), now=datetime.now(UTC))}
+    for path in (f"/v1/sessions/{session_of(other)}", f"/v1/sessions/{uuid4()}", "/v1/sessions"):
+        refused = await as_holder(command_side, "DELETE", path, old)
+        assert (refused.status_code, refused.json()["code"]) == (401, "step-up-required"), path
+    assert await status_with(command_side, other["access_token"]) == 201
+    assert (await as_holder(command_side, "DELETE", f"/v1/sessions/{session_of(other)}", own)).status_code == 200
+    assert (await as_holder(command_side, "DELETE", f"/v1/sessions/{session_of(own)}", old)).status_code == 200
+    assert await status_with(command_side, own["access_token"]) == 401
 
 
 @pytest.mark.asvs("V7.4.5")

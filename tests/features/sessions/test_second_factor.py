@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -63,6 +64,19 @@ async def test_enrolment_shows_secret_uri_and_picture_and_nothing_is_asked_for_y
     again = await command_side.send("POST", "/v1/me/totp", Authorization=bearer(token), Idempotency_Key="k1")
     assert (again.status_code, again.json()["code"]) == (409, "replay-unavailable")
     await signed_in(command_side, ada)
+
+
+@pytest.mark.asvs("V7.5.1")
+@pytest.mark.parametrize(("age", "status"), [(0, 200), (290, 200), (310, 401), (590, 401)])
+async def test_second_factor_is_set_up_only_with_a_fresh_proof(
+    command_side: CommandSide, age: int, status: int
+) -> None:
+    """Whoever finds an unlocked session must not be able to lock its user out."""
+    ada = await command_side.register()
+    old = command_side.access_token(ada, datetime.now(UTC) - timedelta(seconds=age), acr="aal1")
+    answer = await command_side.send("POST", "/v1/me/totp", Authorization=f"Bearer {old}")
+    assert answer.status_code == status, answer.text
+    assert ("insufficient_user_authentication" in answer.headers.get("WWW-Authenticate", "")) is (status == 401)
 
 
 @pytest.mark.asvs("V2.3.1")

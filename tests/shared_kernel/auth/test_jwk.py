@@ -52,3 +52,9 @@ def test_segment_has_one_spelling(data: bytes) -> None:
 def test_any_other_spelling_of_a_segment_is_refused(segment: str) -> None:
     with pytest.raises(ValueError, match=r"(?i)base64|ascii|padding|data"):
         decode_segment(segment)
+
+
+def test_spare_bits_in_a_segment_are_a_spelling_of_their_own() -> None:
+    assert decode_segment("AA") == b"\x00"
+    with pytest.raises(ValueError, match="^not canonical base64url$"):
+        decode_segment("AB")

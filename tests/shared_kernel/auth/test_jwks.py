@@ -5,11 +5,25 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from uuid import UUID
 
+import httpx2
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from shared_kernel.auth.claims import TokenRefused, UnknownKey
-from shared_kernel.auth.jwks import MAX_AGE, MIN_INTERVAL, RETRY_INTERVAL, STALE_LIMIT, RemoteKeys, RemoteVerifier
+from shared_kernel.auth.jwks import (
+    MAX_AGE,
+    MAX_BYTES,
+    MIN_INTERVAL,
+    PATH,
+    RETRY_INTERVAL,
+    STALE_LIMIT,
+    TIMEOUT,
+    RemoteKeys,
+    RemoteVerifier,
+    _by_kid,
+    document_of,
+)
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.tokens import SigningKey, TokenSigner
 from shared_kernel.errors import ServiceUnavailable
@@ -26,20 +40,27 @@ class CommandService:
 
     def __init__(self) -> None:
         self.requests: list[str] = []
+        self.methods: set[str] = set()
+        self.pieces = 1
         self.status = 200
         self.body = orjson.dumps(TokenSigner(FIRST).jwks())
         self.url = ""
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        self.requests.append(head.split(b" ")[1].decode())
+        method, path = head.decode().split(" ")[:2]
+        self.methods.add(method)
+        self.requests.append(path)
         await asyncio.sleep(0.01)
         writer.write(
             f"HTTP/1.1 {self.status} Any\r\nContent-Length: {len(self.body)}\r\nConnection: close\r\n"
             f"Location: {self.url}/elsewhere\r\n\r\n".encode()
-            + self.body
         )
-        await writer.drain()
+        size = len(self.body) // self.pieces + 1
+        for start in range(0, len(self.body), size):
+            writer.write(self.body[start : start + size])
+            await writer.drain()
+            await asyncio.sleep(0.01)
         writer.close()
         await writer.wait_closed()
 
@@ -83,11 +104,12 @@ async def test_token_is_verified_with_fetched_keys(keys: RemoteKeys, service: Co
     verifier = RemoteVerifier(keys)
     assert (await verifier.verify(token_of(FIRST), NOW)).principal == WHO
     assert (await verifier.verify(token_of(FIRST, "2"), NOW)).jti == "2"
-    assert service.requests == ["/.well-known/jwks.json"]
+    assert (service.requests, service.methods) == (["/.well-known/jwks.json"], {"GET"})
 
 
 async def test_many_who_ask_at_once_cause_one_request(keys: RemoteKeys, service: CommandService) -> None:
     assert all(await asyncio.gather(*(keys.refresh() for _ in range(50))))
+    assert not await keys.refresh(), "just fetched: nothing new was learnt"
     assert len(service.requests) == 1
 
 
@@ -221,3 +243,69 @@ async def test_other_status_changes_nothing_and_no_redirect_is_followed(
     assert len(service.requests) == 1
     with pytest.raises(ServiceUnavailable):
         _ = keys.keys
+
+
+async def test_failure_is_logged_with_its_kind_and_how_many_keys_are_still_known(
+    keys: RemoteKeys, service: CommandService, clock: Hand
+) -> None:
+    service.body = orjson.dumps(TokenSigner(Both(SECOND, FIRST)).jwks())
+    await keys.refresh()
+    service.body = b"not json"
+    clock.time += MAX_AGE
+    with capture_logs() as lines:
+        await keys.refresh()
+    assert lines == [
+        {"event": "keys cannot be fetched", "log_level": "warning", "error": "JSONDecodeError", "known": 2}
+    ]
+
+
+async def test_document_may_come_in_pieces_and_be_as_large_as_the_limit(
+    keys: RemoteKeys, service: CommandService
+) -> None:
+    service.body = service.body.ljust(MAX_BYTES)
+    service.pieces = 3
+    assert await keys.refresh()
+    assert list(keys.keys) == [FIRST.kid]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"), [(404, b"{}", "status 404"), (200, b"x" * (MAX_BYTES + 1), "the document is too large")]
+)
+async def test_document_is_refused_for_the_reason_that_is_wrong_with_it(
+    service: CommandService, status: int, body: bytes, why: str
+) -> None:
+    service.status, service.body = status, body
+    async with httpx2.AsyncClient() as client:
+        with pytest.raises(ValueError, match=f"^{why}$"):
+            await document_of(client, service.url)
+
+
+@pytest.mark.parametrize(
+    ("document", "why"),
+    [
+        ([], "not a JWK set"),
+        ({"keys": []}, "not a JWK set"),
+        ({"keys": "abc"}, "not a JWK set"),
+        ({"keys": [{"kid": "a"}, {}]}, "a key has no kid"),
+        ({"keys": [{"kid": "a"}, "b"]}, "a key has no kid"),
+    ],
+)
+def test_key_set_is_refused_for_the_reason_that_is_wrong_with_it(document: object, why: str) -> None:
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        _by_kid(document)
+
+
+async def test_proxy_of_the_surroundings_never_sees_the_question(
+    service: CommandService, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_tcp_port}")
+    keys = RemoteKeys(service.url)
+    assert await keys.refresh()
+    await keys.aclose()
+
+
+async def test_nobody_waits_longer_than_two_seconds_for_keys(service: CommandService) -> None:
+    keys = RemoteKeys(service.url + "//")
+    assert keys._client.timeout == httpx2.Timeout(TIMEOUT)
+    assert keys._url == service.url + PATH
+    await keys.aclose()

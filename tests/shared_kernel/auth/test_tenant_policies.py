@@ -3,14 +3,16 @@
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from shared_kernel.auth.policy import ObjectAttributes, PolicyEngine
 from shared_kernel.auth.principal import Principal
 from shared_kernel.auth.ruleset import UnusablePolicy
 from shared_kernel.auth.tenant_policies import PolicyNews, TenantPolicies, news_of, policy_of
+from shared_kernel.events.policies import PolicyAdded, PolicyRemoved
 from shared_kernel.events.resources import ResourceArchived
 from shared_kernel.feature import Permission, Policy
-from tests.support.stories import recorded
+from tests.support.stories import TENANT, recorded
 
 READ = Permission("resources", "read")
 ADA = Principal(UUID(int=1), "default", UUID(int=2), ("member",), "pwd", 1)
@@ -38,7 +40,7 @@ def news(position: int, policy_id: UUID, policy: Policy | None, tenant: str = "d
 
 
 def test_learnt_policy_is_in_force_until_it_is_removed(engine: PolicyEngine, known: TenantPolicies) -> None:
-    assert allowed(engine)
+    assert (allowed(engine), known.count("default"), known.position) == (True, 0, 0)
     known.learn([news(5, A, DENY)])
     assert (allowed(engine), known.count("default"), known.position) == (False, 1, 5)
     known.learn([news(6, A, None)])
@@ -81,6 +83,63 @@ def test_policies_that_cannot_be_used_deny_everything(
     assert not allowed(engine)
     known.learn([news(6, A, None)])
     assert allowed(engine)
+
+
+def test_what_is_put_in_force_is_logged_with_how_many_and_which_version(
+    engine: PolicyEngine, known: TenantPolicies
+) -> None:
+    with capture_logs() as lines:
+        known.learn([news(5, A, DENY), news(6, B, policy_of("member", "resources:read", "own", "allow"))])
+    assert lines == [
+        {
+            "event": "policies in force",
+            "log_level": "info",
+            "tenant": "default",
+            "own": 2,
+            "policy_version": engine.version("default"),
+        }
+    ]
+
+
+def test_policies_that_cannot_be_used_are_an_error_in_the_log_that_names_tenant_and_reason(
+    known: TenantPolicies,
+) -> None:
+    with capture_logs() as lines:
+        known.learn([news(5, A, policy_of("member", "resources:read", "on-tuesdays", "deny"))])
+    assert lines == [
+        {
+            "event": "policies cannot be used: everything is denied",
+            "log_level": "error",
+            "tenant": "default",
+            "reason": "the condition 'on-tuesdays' is not in the registry",
+        }
+    ]
+
+
+def test_news_that_were_heard_before_put_nothing_in_force_again(known: TenantPolicies) -> None:
+    known.learn([news(5, A, DENY), news(5, B, DENY, tenant="acme")])
+    with capture_logs() as lines:
+        known.learn([news(5, A, DENY)])
+        known.learn([news(4, A, None)])
+        known.learn([])
+    assert lines == []
+
+
+def test_only_the_tenant_that_has_news_gets_new_rules(known: TenantPolicies) -> None:
+    known.learn([news(5, A, DENY), news(5, B, DENY, tenant="acme")])
+    with capture_logs() as lines:
+        known.learn([news(6, A, None)])
+    assert [line["tenant"] for line in lines] == ["default"]
+
+
+def test_event_tells_what_was_added_and_where() -> None:
+    added = PolicyAdded(policy_id=A, role="member", permission="resources:read", condition="own", effect="deny")
+    assert news_of(recorded(added, position=7)) == PolicyNews(7, TENANT, A, Policy("member", READ, "own", "deny"))
+    assert news_of(recorded(PolicyRemoved(policy_id=A), position=8)) == PolicyNews(8, TENANT, A, None)
+
+
+def test_permission_is_cut_at_its_first_colon() -> None:
+    assert policy_of("member", "resources:read:all", "any", "allow").permission == Permission("resources", "read:all")
 
 
 def test_foreign_events_tell_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from shared_kernel.auth.claims import MAX_TOKEN_CHARACTERS, UnknownKey
+from shared_kernel.auth.claims import MAX_TOKEN_CHARACTERS, UnknownKey, _canonical_uuid, strict_json
 from shared_kernel.auth.tokens import AUDIENCE
 from tests.shared_kernel.auth.forging import (
     AT,
@@ -146,7 +146,7 @@ def test_unknown_key_id_is_told_apart_so_that_keys_can_be_fetched(kid: str) -> N
         return
     with pytest.raises(UnknownKey) as unknown:
         verifier().verify(token, NOW)
-    assert unknown.value.code() == "unauthenticated"
+    assert (unknown.value.code(), unknown.value.reason) == ("unauthenticated", "kid")
 
 
 @pytest.mark.parametrize(
@@ -257,6 +257,11 @@ def test_token_that_ends_before_or_as_it_begins_is_refused(exp: int) -> None:
     assert refusal(signed(header, {**claims, "iat": AT + 4, "exp": exp})) == "lifetime"
 
 
+def test_token_of_one_second_is_the_shortest_accepted() -> None:
+    header, claims = parts()
+    assert verifier().verify(signed(header, {**claims, "exp": AT + 1}), NOW).expires_at == AT + 1
+
+
 def test_token_over_8_kib_is_refused_before_anything_is_read() -> None:
     header, claims = parts()
     assert refusal(signed(header, {**claims, "padding": "x" * MAX_TOKEN_CHARACTERS})) == "size"
@@ -283,3 +288,23 @@ def test_number_that_json_does_not_know_is_refused(constant: bytes) -> None:
 def test_unknown_claims_of_a_newer_release_are_tolerated() -> None:
     header, claims = parts()
     assert verifier().verify(signed(header, {**claims, "newer": {"x": 1}}), NOW).principal == PRINCIPAL
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"[1]", "not a JSON object"),
+        (b'{"a": 1, "a": 2}', "a name stands twice"),
+        (b'{"a": NaN}', "NaN is not JSON"),
+        (b'{"a": -Infinity}', "-Infinity is not JSON"),
+    ],
+)
+def test_json_is_refused_for_the_reason_that_is_wrong_with_it(data: bytes, why: str) -> None:
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        strict_json(data)
+
+
+def test_uuid_has_one_spelling() -> None:
+    assert _canonical_uuid(str(PRINCIPAL.user_id)) == str(PRINCIPAL.user_id)
+    with pytest.raises(ValueError, match="^not the canonical spelling of a UUID$"):
+        _canonical_uuid(PRINCIPAL.user_id.hex)

@@ -50,6 +50,19 @@ def test_token_has_the_type_claims_and_key_id_of_rfc_9068() -> None:
     assert claims["aud"] == AUDIENCE
 
 
+def test_key_that_was_just_made_signs_and_is_published_for_signatures_under_its_thumbprint() -> None:
+    key = SigningKey.from_pem(SigningKey.generate_pem())
+    signer = TokenSigner(key)
+    assert TokenVerifier(signer.keys).verify(signer.sign(PRINCIPAL, jti="1", now=NOW), NOW).principal == PRINCIPAL
+    assert (key.public["use"], key.public["alg"], key.public["kid"]) == ("sig", "ES256", thumbprint(key.public))
+
+
+def test_token_lives_as_long_as_its_signer_says_unless_told_otherwise() -> None:
+    signer = TokenSigner(KEY, lifetime=60)
+    usual, short = (signer.sign(PRINCIPAL, jti="1", now=NOW, lifetime=seconds) for seconds in (None, 5))
+    assert [verifier().verify(token, NOW).expires_at for token in (usual, short)] == [AT + 60, AT + 5]
+
+
 def test_unsigned_token_is_refused() -> None:
     header, claims = parts()
     unsigned = f"{segment(json.dumps({**header, 'alg': 'none'}).encode())}.{segment(json.dumps(claims).encode())}."
@@ -133,6 +146,14 @@ def test_token_is_checked_once_and_then_remembered(monkeypatch: pytest.MonkeyPat
     assert remembering.verify(TOKEN, NOW + timedelta(seconds=599)) is first
 
 
+def test_published_key_is_read_once_for_all_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    remembering = verifier()
+    remembering.verify(TOKEN, NOW)
+    monkeypatch.setattr("shared_kernel.auth.tokens._parse", None)
+    other = SIGNER.sign(PRINCIPAL, jti="token-2", now=NOW)
+    assert remembering.verify(other, NOW).jti == "token-2"
+
+
 def test_token_used_last_is_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared_kernel.auth.tokens.CACHE_SIZE", 2)
     remembering = verifier()
@@ -144,8 +165,8 @@ def test_token_used_last_is_forgotten_last(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_remembered_token_is_refused_when_the_clock_falls_before_its_issue() -> None:
     remembering = verifier()
-    remembering.verify(TOKEN, NOW - timedelta(seconds=5))
-    assert remembering.verify(TOKEN, NOW - timedelta(seconds=5)).jti == "token-1"
+    first = remembering.verify(TOKEN, NOW - timedelta(seconds=5))
+    assert remembering.verify(TOKEN, NOW - timedelta(seconds=5)) is first, "remembered from its first second on"
     with pytest.raises(TokenRefused):
         remembering.verify(TOKEN, NOW - timedelta(seconds=6))
 

@@ -33,7 +33,7 @@ from command_service.infrastructure.answer import Answer
 from command_service.infrastructure.call import Call
 from command_service.infrastructure.event_store.port import Claim, ClaimAction
 from command_service.infrastructure.execution import Execution
-from shared_kernel.auth.passwords import Passwords, refuse_weak
+from shared_kernel.auth.passwords import Passwords
 from shared_kernel.auth.policy import ObjectAttributes
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound, ReplayUnavailable
@@ -131,7 +131,7 @@ class AccountHandlers:
             raise WrongPassword
         await self._attempts.forgive(tenant, whose)
         wanted = change.new_password.get_secret_value()
-        refuse_weak(wanted, user.email, user.name)
+        await self._passwords.refuse_weak(wanted, user.email, user.name, tenant)
         return user.password_hash, await self._passwords.hash(wanted)
 
     async def _end_sessions(self, user_id: UUID, reason: str, call: Call, *, spare: UUID | None = None) -> None:
@@ -142,7 +142,7 @@ class AccountHandlers:
 
     async def _opening(self, user_id: UUID, registration: Registration, tenant: str, admitted: Claims) -> Work[User]:
         password = registration.password.get_secret_value()
-        refuse_weak(password, registration.email, registration.name)
+        await self._passwords.refuse_weak(password, registration.email, registration.name, tenant)
         email = self._addresses.key_of(tenant, registration.email)
         await self._refuse_in_vain(tenant, email)
         hashed = await self._passwords.hash(password)

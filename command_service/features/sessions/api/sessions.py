@@ -9,6 +9,7 @@ from command_service.features.sessions.handlers.sessions import SessionHandlers
 from command_service.features.sessions.permissions import END
 from command_service.infrastructure.answer import Accepted, changes
 from command_service.infrastructure.call import ChangeConditions
+from shared_kernel.auth.elevation import StepUp, StepUpRequired
 from shared_kernel.auth.principal import Principal
 from shared_kernel.web.access import requires
 
@@ -29,21 +30,26 @@ async def handlers(request: Request) -> SessionHandlers:
 Handlers = Annotated[SessionHandlers, Depends(handlers)]
 
 
-@router.delete("/{session_id}", response_model=Accepted, responses=changes())
+@router.delete("/{session_id}", response_model=Accepted, responses=changes(StepUpRequired))
 async def end_session(
     session_id: UUID,
     principal: Annotated[Principal, requires(END)],
     conditions: ChangeConditions,
     sessions: Handlers,
 ) -> Response:
-    """End a session of yours (an administrator: of anybody in the tenant); its tokens count no more."""
+    """End a session of yours (an administrator: of anybody in the tenant); its tokens count no more.
+
+    Any other session than the one that asks needs a sign-in or a step-up of the last five minutes.
+    """
     answer = await sessions.end(session_id, principal, conditions.by(principal))
     return answer.response()
 
 
 @router.delete("", response_model=Accepted, responses=changes())
 async def end_other_sessions(
-    principal: Annotated[Principal, requires(END)], conditions: ChangeConditions, sessions: Handlers
+    principal: Annotated[Principal, requires(END, step_up=StepUp.RECENT)],
+    conditions: ChangeConditions,
+    sessions: Handlers,
 ) -> Response:
     """End all your sessions but this one. Repeating it does no harm, so no answer is kept under a key."""
     answer = await sessions.end_others(principal, conditions.by(principal))

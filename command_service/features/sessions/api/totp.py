@@ -83,7 +83,9 @@ class Activation(Accepted):
 
 @router.post("", response_model=Enrolment, responses=changes(TotpAlreadyActive))
 async def enrol_totp(
-    principal: Annotated[Principal, requires(ENROL_TOTP)], conditions: ChangeConditions, totp: Handlers
+    principal: Annotated[Principal, requires(ENROL_TOTP, step_up=StepUp.RECENT)],
+    conditions: ChangeConditions,
+    totp: Handlers,
 ) -> Response:
     """Ask for a secret for an authenticator app; it counts once you send a first code."""
     answer = await totp.enrol(principal, conditions.by(principal))

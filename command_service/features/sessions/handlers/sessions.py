@@ -22,6 +22,7 @@ from command_service.infrastructure.call import Call
 from command_service.infrastructure.event_store.port import Claim, ClaimAction
 from command_service.infrastructure.execution import Execution
 from shared_kernel.auth.claims import SKEW
+from shared_kernel.auth.elevation import StepUp, require_elevation
 from shared_kernel.auth.policy import ObjectAttributes
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound, TwinlogError, VersionConflict
@@ -73,7 +74,12 @@ class SessionHandlers:
         raise VersionConflict
 
     async def end(self, session_id: UUID, principal: Principal, call: Call) -> Answer:
-        """Raises NotFound, or Forbidden for somebody else's session."""
+        """Raises NotFound, Forbidden for somebody else's session, or StepUpRequired for another than the one that asks.
+
+        Signing out asks for no proof; whoever found an unlocked session must not throw its user out elsewhere.
+        """
+        if session_id != principal.session_id:
+            require_elevation(principal, StepUp.RECENT, self._execution.clock.now())
         session = await self.session(call.tenant, session_id)
         if session is None:
             raise NotFound
