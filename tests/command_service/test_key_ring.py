@@ -1,5 +1,7 @@
 """Keys of access tokens take turns: published before they sign, kept until their last token has expired."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +16,15 @@ NOW = datetime(2026, 3, 12, 12, 0, 0, tzinfo=UTC)
 PEM = SigningKey.generate_pem().decode().strip()
 KID = SigningKey.from_pem(PEM.encode()).kid
 SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def machine_in_kathmandu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as there:
+        there.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def kids(keys: tuple[SigningKey, ...]) -> list[str]:
@@ -49,6 +60,20 @@ def test_states_are_next_current_and_retired() -> None:
     assert [place.state for place in ring.places(NOW + LEAD)] == ["current", "retired"]
 
 
+def test_places_say_which_key_and_until_when_it_is_published() -> None:
+    ring = KeyRing.parse(PEM).rotated(NOW)
+    new = ring.turns[-1].key.kid
+    turn = NOW + LEAD
+    assert [(place.kid, place.signs_from, place.published_until) for place in ring.places(NOW)] == [
+        (new, turn, None),
+        (KID, BEGINNING, turn + KEPT),
+    ]
+
+
+def test_times_are_written_in_utc_wherever_the_machine_stands(machine_in_kathmandu: None) -> None:
+    assert KeyRing.replaced(NOW).text().startswith("Signs-From: 2026-03-12T12:00:00Z\n")
+
+
 def test_ring_is_read_as_it_was_written() -> None:
     ring = KeyRing.parse(PEM).rotated(NOW)
     assert KeyRing.parse(ring.text()).places(NOW) == ring.places(NOW)
@@ -57,9 +82,14 @@ def test_ring_is_read_as_it_was_written() -> None:
 
 def test_rotation_waits_for_the_one_before() -> None:
     ring = KeyRing.parse(PEM).rotated(NOW)
-    with pytest.raises(RotationPending, match=r"takes its turn at 2026-03-12T12:10:00Z"):
-        ring.rotated(NOW + LEAD - SECOND)
-    assert len(ring.rotated(NOW + LEAD).turns) == 3
+    third = ring.rotated(NOW + LEAD)
+    assert len(third.turns) == 3
+    with pytest.raises(RotationPending) as pending:
+        third.rotated(NOW + LEAD + LEAD - SECOND)
+    assert pending.value.detail == (
+        f"The key {third.turns[-1].key.kid} takes its turn at 2026-03-12T12:20:00Z: wait until then, "
+        "or say --compromised to replace every key at once."
+    )
 
 
 def test_rotation_forgets_keys_that_no_token_bears() -> None:
@@ -84,7 +114,7 @@ def test_key_whose_turn_is_to_come_signs_while_there_is_no_other() -> None:
     [
         ("", "not an unencrypted PEM"),
         (f"{PEM}\n{PEM}", "Two token keys sign from the same time"),
-        (f"{PEM}\nSigns-From: 2026-01-01T00:00:00Z\n{PEM}", "stands twice"),
+        (f"{PEM}\nSigns-From: 2026-01-01T00:00:00Z\n{PEM}", "A token key stands twice in its file"),
         (f"Signs-From: tomorrow\n{PEM}", "not a time"),
         (f"Signs-From: 2026-01-01T00:00:00\n{PEM}", "distance from UTC"),
         (PEM.replace("PRIVATE", "PUBLIC"), "not an unencrypted PEM"),

@@ -12,6 +12,7 @@ from command_service.features.sessions.domain.totp import (
     LONGEST_WAIT,
     NoTotpActive,
     NoTotpToActivate,
+    SecondFactor,
     TooManyWrongCodes,
     TotpAlreadyActive,
     activate_totp,
@@ -65,6 +66,17 @@ def active(*more: Event) -> Given:
 )
 def test_codes_are_the_last_six_digits_of_the_standard(seconds: int, expected: str) -> None:
     assert code_at(SECRET, seconds // 30).decode() == expected[2:]
+
+
+def test_secret_may_have_any_number_of_bytes() -> None:
+    for size in (10, 16, 20, 32):
+        padded = b32encode(bytes(range(size))).decode()
+        assert code_at(padded.rstrip("="), 1) == code_at(padded, 1)
+
+
+def test_new_factor_knows_no_step_and_a_removed_one_remembers_whose_it_was_and_its_last_step() -> None:
+    assert given(ENROLLED).by(evolve_totp).state == SecondFactor(USER, SECRET, last_step=-1)
+    assert active(TotpRemoved(user_id=USER)).state == SecondFactor(USER, last_step=NOW_STEP - 10)
 
 
 def test_new_secret_replaces_one_that_was_never_used_but_not_an_active_one() -> None:
@@ -152,6 +164,21 @@ def test_five_wrong_codes_cost_a_wait_that_doubles_and_has_an_end() -> None:
 def test_right_code_makes_earlier_wrong_ones_forgotten() -> None:
     history = active(*[WRONG] * FREE_TRIES, TotpCodeAccepted(user_id=USER, step=NOW_STEP - 1))
     history.when(use_otp, UseOtp(code(NOW_STEP))).then(TotpCodeAccepted(user_id=USER, step=NOW_STEP))
+
+
+def test_right_code_begins_the_count_of_wrong_ones_anew() -> None:
+    history = active(*[WRONG] * (FREE_TRIES - 1), TotpCodeAccepted(user_id=USER, step=NOW_STEP - 1), WRONG)
+    history.when(use_otp, UseOtp(code(NOW_STEP))).then(TotpCodeAccepted(user_id=USER, step=NOW_STEP))
+    assert (history.state.wrong, active(WRONG, RecoveryCodeUsed(user_id=USER, number=0)).state.wrong_at) == (1, None)
+
+
+def test_wrong_codes_cost_a_wait_before_activation_too() -> None:
+    waiting = given(ENROLLED, *[WRONG] * FREE_TRIES).by(evolve_totp)
+    first = ActivateTotp(code(NOW_STEP), ("a",))
+    waiting.at(NOON + timedelta(seconds=29)).when(activate_totp, first).then_refused(TooManyWrongCodes)
+    waiting.at(NOON + timedelta(seconds=30)).when(activate_totp, first).then(
+        TotpActivated(user_id=USER, step=NOW_STEP, recovery_hashes="a")
+    )
 
 
 def test_recovery_code_helps_those_who_have_to_wait() -> None:

@@ -80,8 +80,8 @@ def test_casbin_itself_says_nothing() -> None:
 def test_refusal_at_the_door_is_logged(engine: PolicyEngine, lines: Lines) -> None:
     with pytest.raises(Forbidden):
         engine.admit(caller("stranger"), READ)
-    assert [(line["allowed"], line["rule"], line["permission"]) for line in lines] == [
-        (False, "default", "resources:read")
+    assert [(line["allowed"], line["rule"], line["permission"], line["policy_version"]) for line in lines] == [
+        (False, "default", "resources:read", engine.version("acme"))
     ]
 
 
@@ -89,3 +89,6 @@ def test_filter_is_logged_as_one_decision(engine: PolicyEngine, lines: Lines) ->
     engine.sql_filter(caller("member"), READ)
     engine.sql_filter(caller("stranger"), READ)
     assert [(line["allowed"], line["rule"]) for line in lines] == [(True, "filter"), (False, "filter")]
+    assert {(line["permission"], line["policy_version"]) for line in lines} == {
+        ("resources:read", engine.version("acme"))
+    }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from shared_kernel.auth.claims import MAX_TOKEN_CHARACTERS, UnknownKey, _canonical_uuid, strict_json
+from shared_kernel.auth.claims import MAX_TOKEN_CHARACTERS, UnknownKey
 from shared_kernel.auth.tokens import AUDIENCE
 from tests.shared_kernel.auth.forging import (
     AT,
@@ -288,23 +288,3 @@ def test_number_that_json_does_not_know_is_refused(constant: bytes) -> None:
 def test_unknown_claims_of_a_newer_release_are_tolerated() -> None:
     header, claims = parts()
     assert verifier().verify(signed(header, {**claims, "newer": {"x": 1}}), NOW).principal == PRINCIPAL
-
-
-@pytest.mark.parametrize(
-    ("data", "why"),
-    [
-        (b"[1]", "not a JSON object"),
-        (b'{"a": 1, "a": 2}', "a name stands twice"),
-        (b'{"a": NaN}', "NaN is not JSON"),
-        (b'{"a": -Infinity}', "-Infinity is not JSON"),
-    ],
-)
-def test_json_is_refused_for_the_reason_that_is_wrong_with_it(data: bytes, why: str) -> None:
-    with pytest.raises(ValueError, match=f"^{why}$"):
-        strict_json(data)
-
-
-def test_uuid_has_one_spelling() -> None:
-    assert _canonical_uuid(str(PRINCIPAL.user_id)) == str(PRINCIPAL.user_id)
-    with pytest.raises(ValueError, match="^not the canonical spelling of a UUID$"):
-        _canonical_uuid(PRINCIPAL.user_id.hex)

@@ -41,6 +41,13 @@ def test_oldest_leaves_when_there_are_too_many() -> None:
     assert [cache.get(number) for number in range(5)] == [None, None, 2, 3, 4]
 
 
+def test_value_that_was_put_anew_is_the_youngest() -> None:
+    cache: ExpiringCache[str, int] = ExpiringCache(5, 2, Hand())
+    for key in ("a", "b", "a", "c"):
+        cache.put(key, 1)
+    assert [cache.get(key) for key in ("a", "b", "c")] == [1, None, 1]
+
+
 def test_dropped_value_is_gone() -> None:
     cache: ExpiringCache[str, int] = ExpiringCache(5, 3, Hand())
     cache.put("a", 1)

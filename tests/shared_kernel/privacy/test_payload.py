@@ -106,6 +106,7 @@ def test_payload_is_json_with_sorted_names() -> None:
     )
     payload = encoded(started, None)
     assert list(orjson.loads(payload)) == sorted(orjson.loads(payload))
+    assert b'"expires_at":"2026-03-12T00:00:00Z"' in payload, "times as in every payload that is stored already"
     assert CODEC.decode(row_of(payload, SessionStarted.TOPIC), None).event == started
 
 

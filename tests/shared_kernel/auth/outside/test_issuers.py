@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from shared_kernel.auth.claims import TokenRefused
-from shared_kernel.auth.outside.discovery import PATH
-from shared_kernel.auth.outside.issuer import OutsideIssuer, load_issuers
+from shared_kernel.auth.jwks import TIMEOUT
+from shared_kernel.auth.outside.discovery import PATH, keys_address
+from shared_kernel.auth.outside.issuer import OutsideIssuer, load_issuers, safe_address
 from shared_kernel.auth.outside.issuers import OutsideIssuers
 from shared_kernel.errors import ServiceUnavailable, StartupRefused
 from tests.support.identity_provider import AUDIENCE, EC, RSA, IdentityProvider, identity_provider, keycloak, signed
@@ -127,11 +128,78 @@ def test_missing_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
 
 def test_loopback_needs_no_certificate() -> None:
     for host in ("127.0.0.1", "localhost", "[::1]"):
-        url = f"http://{host}:8080/realms/a"
-        assert OutsideIssuer(issuer=url, audience="api", tenant="acme").issuer == url
+        for scheme in ("http", "https"):
+            url = f"{scheme}://{host}:8080/realms/a"
+            assert OutsideIssuer(issuer=url, audience="api", tenant="acme").issuer == url
+
+
+@pytest.mark.parametrize(
+    ("address", "why"),
+    [
+        ("http://id.example", "must begin with https://"),
+        ("id.example", "must begin with https://"),
+        ("https:///realms/a", "must be an address without user, query and fragment"),
+        ("https://user@id.example", "must be an address without user, query and fragment"),
+        ("https://id.example#a", "must be an address without user, query and fragment"),
+    ],
+)
+def test_address_is_refused_for_the_reason_that_is_wrong_with_it(address: str, why: str) -> None:
+    with pytest.raises(ValueError, match=f"^{why}$"):
+        safe_address(address)
+
+
+def test_sentence_about_an_unusable_file_says_where_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "issuers.json"
+    for content, where in ((b"{", "it: Invalid JSON"), (b'[{"issuer": "https://a.example"}]', "0.audience: Field")):
+        path.write_bytes(content)
+        with pytest.raises(StartupRefused) as refused:
+            load_issuers(path)
+        assert refused.value.detail.startswith(f"The file of outside issuers {path} is not usable: {where}")
 
 
 @pytest.mark.asvs("V15.3.2")
 async def test_redirects_are_not_followed(provider: IdentityProvider, issuers: OutsideIssuers) -> None:
     assert isinstance(issuers._client, httpx2.AsyncClient)
     assert not issuers._client.follow_redirects
+
+
+async def test_all_issuers_are_asked_by_one_client_that_waits_two_seconds(
+    provider: IdentityProvider, issuers: OutsideIssuers
+) -> None:
+    assert issuers._client.timeout == httpx2.Timeout(TIMEOUT)
+    assert all(keys._client is issuers._client for _, keys in issuers._by_name.values())
+
+
+async def test_proxy_of_the_surroundings_is_not_asked(
+    provider: IdentityProvider, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_tcp_port}")
+    issuers = OutsideIssuers([OutsideIssuer(issuer=provider.url, audience=AUDIENCE, tenant="acme")])
+    assert (await issuers.verify(signed(keycloak(provider.url)), datetime.now(UTC))).tenant == "acme"
+    await issuers.close()
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+async def test_metadata_stand_below_the_issuer_s_own_path(provider: IdentityProvider, end: str) -> None:
+    name = f"{provider.url}/realms/X{end}"
+    provider.documents = {f"/realms/X{PATH}": {"issuer": name, "jwks_uri": "https://keys.example/all"}}
+    issuer = OutsideIssuer(issuer=name, audience=AUDIENCE, tenant="acme")
+    async with httpx2.AsyncClient() as client:
+        assert await keys_address(issuer, client) == "https://keys.example/all"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        ({"issuer": "https://evil.example"}, "the metadata are another issuer's"),
+        ({"jwks_uri": 7}, "the metadata name no keys"),
+    ],
+)
+async def test_metadata_are_refused_for_the_reason_that_is_wrong_with_them(
+    provider: IdentityProvider, metadata: dict[str, object], why: str
+) -> None:
+    provider.publish(RSA, **metadata)
+    issuer = OutsideIssuer(issuer=provider.url, audience=AUDIENCE, tenant="acme")
+    async with httpx2.AsyncClient() as client:
+        with pytest.raises(ValueError, match=f"^{why}$"):
+            await keys_address(issuer, client)

@@ -101,11 +101,33 @@ def test_role_that_is_called_like_ours_is_not_ours() -> None:
         ({"iat": ...}, "claims"),
         ({"iat": int(NOW.timestamp()) + 6}, "iat"),
         ({"nbf": int(NOW.timestamp()) + 6}, "nbf"),
+        ({"iat": int(NOW.timestamp()) + 4, "exp": int(NOW.timestamp()) + 4}, "lifetime"),
         ({"sid": ["a"]}, "claims"),
     ],
 )
 def test_wrong_claim_is_refused_by_its_name(changed: dict[str, Any], reason: str) -> None:
     assert refusal(signed(claims(**changed))) == reason
+
+
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+def test_clock_that_is_five_seconds_ahead_is_forgiven(claim: str) -> None:
+    assert verify(signed(claims(**{claim: int(NOW.timestamp()) + 5})))
+
+
+def test_token_may_live_for_a_second_or_a_day() -> None:
+    for seconds in (1, 86_400):
+        assert verify(signed(claims(exp=int(NOW.timestamp()) + seconds)))
+
+
+def test_token_without_a_session_makes_one_of_each_sign_in() -> None:
+    at = int(NOW.timestamp())
+    earlier, later, again = (verify(signed(claims(sid=..., iat=iat))) for iat in (at - 1, at, at))
+    assert earlier.user_id == later.user_id
+    assert earlier.session_id != later.session_id == again.session_id
+
+
+def test_assurance_is_that_of_an_outsider() -> None:
+    assert verify(signed(claims())).acr == "urn:twinlog:outside"
 
 
 @pytest.mark.parametrize(
@@ -164,14 +186,20 @@ def test_key_that_is_not_for_this_is_refused(change: Callable[[Any], Any]) -> No
     assert refusal(signed(claims()), {"rsa-1": change(RSA.as_dict(private=False))}) == "key"
 
 
+def test_key_need_not_say_what_it_is_for() -> None:
+    bare = {name: value for name, value in RSA.as_dict(private=False).items() if name in {"kty", "n", "e", "kid"}}
+    assert verify(signed(claims()), {"rsa-1": bare}).tenant == "acme"
+
+
 def test_curve_must_be_the_algorithm_s() -> None:
     key = ECKey.generate_key("P-384", {"kid": "ec-1"})
     assert refusal(signed(claims(), "ES256"), published(key)) == "key"
 
 
 def test_unknown_key_is_told_apart_so_that_keys_are_fetched_again() -> None:
-    with pytest.raises(UnknownKey):
+    with pytest.raises(UnknownKey) as unknown:
         verify(signed(claims()), published(PSS, EC, ED))
+    assert unknown.value.reason == "kid"
 
 
 @pytest.mark.asvs("V6.8.2")
