@@ -11,7 +11,8 @@ from shared_kernel.web.server import serve
 
 async def main(settings: Settings) -> None:
     """Serve until told to stop."""
-    await serve(create_app(bootstrap(settings)), settings.host, settings.query_port)
+    app = create_app(bootstrap(settings))
+    await serve(app, settings.host, settings.query_port, certificate=settings.certificate)
 
 
 if __name__ == "__main__":

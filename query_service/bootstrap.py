@@ -114,9 +114,9 @@ def bootstrap(
     redis = redis or _redis(settings)
     vault_pool = _vault_pool(settings)
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
-    keys, policies = keys or RemoteKeys(settings.command_url), policies or _shipped_policies()
+    keys, policies = keys or _remote_keys(settings), policies or _shipped_policies()
     freshness = Freshness(database, redis, derive(secret, "consistency-token"))
-    feed = feed or Feed(settings.command_url, derive(secret, "feed"))
+    feed = feed or Feed(settings.command_url, derive(secret, "feed"), authority=settings.tls_authority_file)
     denials = _news(database, freshness, feed, policies)
     metrics = _measured(metrics, freshness)
     rates = _rates(settings, limiter, metrics)
@@ -179,6 +179,10 @@ def _redis(settings: Settings) -> Redis:
     if settings.redis_url is None:
         raise StartupRefused("TWINLOG_REDIS_URL is missing.")
     return redis_client(settings.redis_url, REDIS_SECONDS)
+
+
+def _remote_keys(settings: Settings) -> RemoteKeys:
+    return RemoteKeys(settings.command_url, authority=settings.tls_authority_file)
 
 
 def _vault_pool(settings: Settings) -> Pool:

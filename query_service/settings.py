@@ -1,5 +1,6 @@
 """The settings of the query service and its projector."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -20,12 +21,15 @@ HttpUrl = Annotated[str, AfterValidator(_http)]
 class Settings(SharedSettings):
     """`query_database_url` names the run-time role, the owner URL is for migrations.
 
-    `command_url` is where the command service publishes its keys and its feed.
+    `query_reader_url` names the query API's own role, which writes nothing and sees one tenant at a time.
+    `command_url` is where the command service publishes its keys and its feed; with `tls_authority_file` (PEM) only a
+    certificate of the authorities in it counts there.
     """
 
     query_database_url: PostgresUrl = Field(repr=False)
     query_owner_url: PostgresUrl | None = Field(default=None, repr=False)
     command_url: HttpUrl = "http://127.0.0.1:8001"
+    tls_authority_file: Path | None = None
     query_port: Port = 8002
     projector_port: Port = 8004
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 from base64 import urlsafe_b64encode
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from shared_kernel.auth.secrets import require_strong
 from shared_kernel.errors import StartupRefused
 from shared_kernel.privacy.kek import Kek
 from shared_kernel.rates.quota import Quota
+from shared_kernel.transport import Certificate, database_is_encrypted, is_loopback, redis_is_encrypted
 from shared_kernel.web.browsers import BrowserRules
 from shared_kernel.web.proxies import ForwardedHeader, TrustedProxies
 
@@ -77,6 +78,8 @@ class SharedSettings(BaseSettings):
     service share them when Redis cannot be asked. `trusted_proxies` are networks whose `forwarded_header` is believed,
     `cors_origins` the origins whose pages may read answers; both are lists with commas or spaces.
     `outside_issuers_file` is a JSON list of issuers whose access tokens are accepted besides our own.
+    `tls_certificate_file` and `tls_key_file` let a process speak HTTPS itself; with `require_tls` it does not start if
+    any of its connections would go in clear.
     """
 
     model_config = SettingsConfigDict(
@@ -104,6 +107,16 @@ class SharedSettings(BaseSettings):
     trusted_proxies: Annotated[Words, AfterValidator(_networks)] = ()
     forwarded_header: ForwardedHeader = ForwardedHeader.X_FORWARDED_FOR
     cors_origins: Annotated[Words, AfterValidator(_origins)] = ()
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None
+    require_tls: bool = False
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """What this process proves itself with; None when it speaks plain HTTP."""
+        if self.tls_certificate_file is None or self.tls_key_file is None:
+            return None
+        return Certificate(self.tls_certificate_file, self.tls_key_file)
 
     @model_validator(mode="before")
     @classmethod
@@ -125,11 +138,33 @@ class SharedSettings(BaseSettings):
                 require_strong("it", value.get_secret_value())
         return value
 
+    @model_validator(mode="after")
+    def _refuse_connections_in_clear(self) -> Self:
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("TWINLOG_TLS_CERTIFICATE_FILE and TWINLOG_TLS_KEY_FILE need each other")
+        if self.require_tls and (faults := self._in_clear()):
+            raise ValueError(f"TWINLOG_REQUIRE_TLS refuses {' and '.join(faults)}")
+        return self
+
+    def _in_clear(self) -> list[str]:
+        """Which settings would let something go over a network in clear, or to whoever answers."""
+        urls = {name: getattr(self, name) for name in type(self).model_fields if name.endswith("_url")}
+        told = {PREFIX + name.upper(): url for name, url in urls.items() if url is not None}
+        faults = [name for name, url in told.items() if not _is_encrypted(url)]
+        served = self.certificate is not None or is_loopback(self.host)
+        return faults + ([] if served else [f"{PREFIX}HOST without TWINLOG_TLS_CERTIFICATE_FILE"])
+
     @field_validator("kek")
     @classmethod
     def _refuse_what_is_no_key(cls, value: SecretStr) -> SecretStr:
         Kek.parse(value.get_secret_value())
         return value
+
+
+def _is_encrypted(url: str) -> bool:
+    if url.startswith(("postgresql://", "postgres://")):
+        return database_is_encrypted(url)
+    return url.startswith("https://") or redis_is_encrypted(url)
 
 
 def load(cls: type[T]) -> T:

@@ -37,7 +37,8 @@ async def main(settings: Settings) -> None:
             catch_up_at_most=settings.stream_length,
         )
         probes = probe_application(SERVICE, status, metrics=metrics)
-        await work_and_serve(relay.run(), serve(probes, settings.host, settings.relay_port), stop)
+        serving = serve(probes, settings.host, settings.relay_port, certificate=settings.certificate)
+        await work_and_serve(relay.run(), serving, stop)
 
 
 if __name__ == "__main__":

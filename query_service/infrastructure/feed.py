@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -20,6 +21,7 @@ from shared_kernel.messaging.feed import (
     SUMS_PATH,
     decode,
 )
+from shared_kernel.transport import trust_in
 
 OPERATIONS_PATH = "/v1/operations"
 STRETCH_BYTES = 16 * 1024 * 1024
@@ -53,13 +55,24 @@ class Feed:
     """Reads the feed with the query service's credential. Every method raises FeedUnavailable."""
 
     def __init__(
-        self, command_url: str, credential: bytes, *, transport: httpx2.AsyncBaseTransport | None = None
+        self,
+        command_url: str,
+        credential: bytes,
+        *,
+        authority: Path | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
+        """Over HTTPS only authorities in the file `authority` are trusted; without one those of the machine.
+
+        Raises StartupRefused when the file cannot be used.
+        """
         self._client = httpx2.AsyncClient(
             base_url=command_url,
             headers={"Authorization": f"Bearer {credential.hex()}"},
             timeout=TIMEOUT,
             transport=transport,
+            verify=trust_in(authority),
+            trust_env=False,
         )
 
     async def close(self) -> None:

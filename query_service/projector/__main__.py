@@ -17,7 +17,8 @@ async def main(settings: Settings) -> None:
         await require_redis(tools.redis, str(settings.redis_url))
         projector = Projector(tools, equipment.registry, equipment.keys, settings.query_database_url)
         probes = probe_application(SERVICE, tools.status, metrics=equipment.metrics)
-        await work_and_serve(projector.run(), serve(probes, settings.host, settings.projector_port), tools.stop)
+        serving = serve(probes, settings.host, settings.projector_port, certificate=settings.certificate)
+        await work_and_serve(projector.run(), serving, tools.stop)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -15,6 +16,7 @@ from shared_kernel.auth.claims import UnknownKey
 from shared_kernel.auth.jwk import Jwk
 from shared_kernel.auth.tokens import TokenVerifier, VerifiedToken
 from shared_kernel.errors import ServiceUnavailable
+from shared_kernel.transport import trust_in
 
 PATH = "/.well-known/jwks.json"
 MAX_AGE = 300.0
@@ -42,11 +44,18 @@ class RemoteKeys:
         clock: Callable[[], float] = time.monotonic,
         *,
         locate: Locate | None = None,
+        authority: Path | None = None,
     ) -> None:
-        """`locate` asks where the keys are each time before they are fetched, instead of at the usual path."""
+        """`locate` asks where the keys are each time before they are fetched, instead of at the usual path.
+
+        Over HTTPS only authorities in the file `authority` are trusted; without one those of the machine. Raises
+        StartupRefused when the file cannot be used.
+        """
         self._url = url.rstrip("/") + PATH
         self._locate = locate
-        self._client = client or httpx2.AsyncClient(timeout=TIMEOUT, follow_redirects=False, trust_env=False)
+        self._client = client or httpx2.AsyncClient(
+            timeout=TIMEOUT, follow_redirects=False, trust_env=False, verify=trust_in(authority)
+        )
         self._clock = clock
         self._keys: Mapping[str, Jwk] = MappingProxyType({})
         self._fetched_at: float | None = None

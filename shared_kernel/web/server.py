@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared_kernel.errors import StartupRefused, TwinlogError
 from shared_kernel.observability import get_logger
+from shared_kernel.transport import CIPHERS, Certificate
 from shared_kernel.web.edge import MAX_HEADER_BYTES
 from shared_kernel.web.problems import MEDIA_TYPE, BadRequest, HeaderFieldsTooLarge, RequestTimeout, problem_body
 
@@ -138,14 +139,18 @@ async def serve(
     host: str,
     port: int,
     *,
+    certificate: Certificate | None = None,
     grace_seconds: int = GRACE_SECONDS,
     started: Callable[[int], None] | None = None,
 ) -> None:
     """Serve until SIGTERM, SIGINT or cancellation; then finish what is in flight within `grace_seconds`, and return.
 
     Port 0 takes a free one; `started` is told the port once requests are answered. Whom a request came from is the
-    application's own question. Raises PortInUse, or whatever the application's lifespan raises at its start.
+    application's own question. With a `certificate` it speaks HTTPS and nothing else.
+
+    Raises PortInUse, StartupRefused for a certificate, or whatever the application's lifespan raises at its start.
     """
+    encryption = {} if certificate is None else _encryption(certificate)
     listener = listen(host, port)
     config = uvicorn.Config(
         app,
@@ -157,6 +162,7 @@ async def serve(
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=grace_seconds,
+        **encryption,
     )
     server = _Server(config)
     try:
@@ -165,6 +171,12 @@ async def serve(
             await _run(server, listener, started)
     finally:
         listener.close()
+
+
+def _encryption(certificate: Certificate) -> dict[str, Any]:
+    """What uvicorn is told; left alone it would choose ciphers of TLS 1.0."""
+    certificate.require_usable()
+    return {"ssl_certfile": certificate.chain, "ssl_keyfile": certificate.key, "ssl_ciphers": CIPHERS}
 
 
 async def _run(server: uvicorn.Server, listener: socket.socket, started: Callable[[int], None] | None) -> None:

@@ -1,7 +1,6 @@
 """Which issuers an operator trusts, and what their tokens mean here: one JSON file, read once."""
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from shared_kernel.errors import StartupRefused
 from shared_kernel.text import slug
+from shared_kernel.transport import is_loopback
 
 Algorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 
@@ -18,18 +18,11 @@ def safe_address(url: str) -> str:
     """Raises ValueError unless this is https, or http to this very machine, without user, query and fragment."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if parts.scheme not in (("https", "http") if _is_loopback(host) else ("https",)):
+    if parts.scheme not in (("https", "http") if is_loopback(host) else ("https",)):
         raise ValueError("must begin with https://")
     if not host or any((parts.username, parts.query, parts.fragment)):
         raise ValueError("must be an address without user, query and fragment")
     return url
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class OutsideIssuer(BaseModel):
