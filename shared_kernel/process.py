@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from shared_kernel.errors import SchemaMismatch, ServiceUnavailable, StartupRefused
 from shared_kernel.observability import configure_logging
 from shared_kernel.settings import SharedSettings
-from shared_kernel.web.server import run
+from shared_kernel.web.server import GARBAGE, run
 
 EXIT_REFUSED = 2
 EXIT_UNREACHABLE = 3
@@ -27,7 +27,9 @@ class Unreachable(StartupRefused):
     """Something that this process needs cannot be reached."""
 
 
-def run_process(service: str, load: Callable[[], S], main: Callable[[S], Coroutine[Any, Any, None]]) -> int:
+def run_process(
+    service: str, load: Callable[[], S], main: Callable[[S], Coroutine[Any, Any, None]], garbage: int = GARBAGE
+) -> int:
     """Run `main` with the settings that `load` finds until it is told to stop; the exit code.
 
     0 after a graceful stop, 2 when the settings or a schema are refused, 3 when something cannot be reached.
@@ -35,7 +37,7 @@ def run_process(service: str, load: Callable[[], S], main: Callable[[S], Corouti
     try:
         settings = load()
         configure_logging(service, settings.log_level)
-        run(main(settings))
+        run(main(settings), garbage)
     except Unreachable as error:
         return _say(error.detail, EXIT_UNREACHABLE)
     except (StartupRefused, SchemaMismatch) as error:

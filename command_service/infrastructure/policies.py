@@ -1,6 +1,5 @@
 """The tenants' policies as the log has them, read along with ended sessions."""
 
-from dataclasses import fields
 from typing import Any
 
 from psycopg import AsyncConnection, sql
@@ -14,7 +13,7 @@ from shared_kernel.privacy.payload import PayloadCodec
 _POLICIES = sql.SQL(
     "SELECT {columns} FROM events WHERE topic IN ({topics}) AND position > %s ORDER BY position"
 ).format(
-    columns=sql.SQL(", ").join(sql.Identifier(field.name) for field in fields(StoredRow)),
+    columns=sql.SQL(", ").join(sql.Identifier(name) for name in StoredRow._fields),
     topics=sql.SQL(", ").join(sql.Literal(topic) for topic in TOPICS),  # literally, as in the index made for it
 )
 

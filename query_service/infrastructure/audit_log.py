@@ -1,7 +1,6 @@
 """The query side's own copy of the log: its rows, and what of them a caller gets to see."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -20,11 +19,11 @@ from shared_kernel.privacy.vault import KeyVault, Pair
 READ_PERSONAL = Permission("audit", "read-personal")
 """The right to see personal fields of events in clear; whoever has it is told by the policies of the audit feature."""
 
-ROW_FIELDS = tuple(field.name for field in fields(StoredRow))
+ROW_FIELDS = StoredRow._fields
 SELECT = """
 SELECT a.position, a.tenant, a.tenant_seq, a.stream, a.version, a.topic, a.payload_format, a.payload, a.metadata,
        a.event_id, a.recorded_at, a.slot, a.leaf_version, a.leaf_hash
-  FROM public.audit_events a
+  FROM public.tenant_events a
 """
 HISTORY = Listing(select=SELECT, position="a.position")
 """The events of the log in the order of their positions."""

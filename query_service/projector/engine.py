@@ -80,23 +80,21 @@ class Engine:
         return work.folding
 
     async def _transact(self, connection: Connection, batch: Sequence[Ready], enter: Enter) -> Applied:
-        slices = [each.events for each in batch]
-        arrivals = [arrival for each in batch for arrival in each.arrivals]
         try:
-            async with connection.transaction():
-                works = self._works(members := self._ours(await enter()), arrivals)
-                await _fold_all(connection, works)
-                if LOG in members:
-                    await audit_copy.add(connection, slices)
-                return await _finish(connection, slices, members, works)
+            return await self._attempt(connection, batch, enter, _ALL_AT_ONCE)
         except (BrokenProjection, psycopg.Error) as error:
             if isinstance(error, psycopg.Error) and not unwritable(error):
                 raise
-        async with connection.transaction():  # once more, event by event, to find who is to blame
-            works = self._works(members := self._ours(await enter()), arrivals)
-            await _fold_one_by_one(connection, works)
+        return await self._attempt(connection, batch, enter, _ONE_BY_ONE)  # to find who is to blame
+
+    async def _attempt(self, connection: Connection, batch: Sequence[Ready], enter: Enter, way: "Way") -> Applied:
+        slices = [each.events for each in batch]
+        async with connection.transaction():
+            members = self._ours(await enter())
+            works = self._works(members, [arrival for each in batch for arrival in each.arrivals])
+            await way.fold(connection, works)
             if LOG in members:
-                await audit_copy.merge(connection, slices)
+                await way.copy(connection, slices)
             return await _finish(connection, slices, members, works)
 
     def _ours(self, members: Members) -> Members:
@@ -138,6 +136,18 @@ async def _fold_one_by_one(connection: Connection, works: Sequence[Work]) -> Non
     for work in works:
         work.folding.begin({}, parked.get(work.unit, ()), skip.get(work.unit.projection, ()))
         await work.fold_one_by_one(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a batch is handled: its events together, or each for itself when they cannot be."""
+
+    fold: Callable[[Connection, Sequence[Work]], Awaitable[None]]
+    copy: Callable[[Connection, Sequence[Slice]], Awaitable[None]]
+
+
+_ALL_AT_ONCE = Way(_fold_all, audit_copy.add)
+_ONE_BY_ONE = Way(_fold_one_by_one, audit_copy.merge)
 
 
 async def _blocked(connection: Connection, works: Sequence[Work]) -> Mapping[Unit, set[Stream]]:

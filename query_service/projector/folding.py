@@ -102,9 +102,9 @@ class Pass:
             watch.busy = None
 
     def _advance(self, step: Step) -> None:
-        if step.arrival.row.position in self._skip:
+        if self._skip and step.arrival.row.position in self._skip:
             self.skipped.append(step)
-        elif step.stream in self._blocked:
+        elif self._blocked and step.stream in self._blocked:
             self._set_aside(step, Trouble.behind())
         elif step.fold is None:
             self.park(step, step.trouble or Trouble.behind())

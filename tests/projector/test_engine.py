@@ -93,7 +93,7 @@ async def test_zombie_in_one_partition_throws_the_whole_batch_away(side: ReadSid
 async def test_changed_event_is_refused_before_anything_happens(side: ReadSide) -> None:
     await side.register()
     open_and_raise(side, 1)
-    forged = replace(side.history.rows[1], payload=b'{"by": 1000}')
+    forged = side.history.rows[1]._replace(payload=b'{"by": 1000}')
     side.history.rows[1] = forged
     with pytest.raises(NotTheLog, match="position 2 was changed"):
         await side.apply(side.engine(), side.slices())
@@ -113,7 +113,7 @@ async def test_audit_copy_refuses_another_event_at_a_taken_position(side: ReadSi
     await side.register()
     open_and_raise(side, 1)
     await side.apply(side.engine(), side.slices())
-    other = sealed(replace(side.history.rows[0], payload=b"{}"))
+    other = sealed(side.history.rows[0]._replace(payload=b"{}"))
     first = side.slices(0, 1)[0]
     await side.rows("UPDATE public.checkpoints SET position = 0 RETURNING 1")
     with pytest.raises(NotTheLog, match="another event"):
@@ -217,7 +217,7 @@ async def test_audit_copy_refuses_a_second_event_of_the_same_version(side: ReadS
     tally = open_and_raise(side)
     await side.apply(side.engine(), side.slices())
     first = side.history.rows[0]
-    side.history.rows.append(sealed(replace(first, position=2, event_id=tally)))
+    side.history.rows.append(sealed(first._replace(position=2, event_id=tally)))
     with pytest.raises(NotTheLog, match="audit_events_stream_version_uq"):
         await side.apply(side.engine(), side.slices(1))
 
@@ -225,7 +225,7 @@ async def test_audit_copy_refuses_a_second_event_of_the_same_version(side: ReadS
 async def test_event_whose_metadata_nobody_can_read_is_copied_all_the_same(side: ReadSide) -> None:
     await side.register()
     side.history.append_bytes("things-1", "tallies.TallyPainted.v1", b"{}")
-    side.history.rows[0] = sealed(replace(side.history.rows[0], metadata=b"\xff"))
+    side.history.rows[0] = sealed(side.history.rows[0]._replace(metadata=b"\xff"))
     await side.apply(side.engine(), side.slices())
     assert await side.rows("SELECT metadata, actor, correlation_id FROM public.audit_events") == [(b"\xff", None, None)]
 

@@ -18,7 +18,7 @@ async def written_a_minute_ago(side: ReadSide, tallies: int) -> None:
     """Published, and not handled yet."""
     before = len(side.history.rows)
     write(side, tallies)
-    aged = [replace(row, recorded_at=row.recorded_at - MINUTE) for row in side.history.rows[before:]]
+    aged = [row._replace(recorded_at=row.recorded_at - MINUTE) for row in side.history.rows[before:]]
     side.history.rows[before:] = aged
     await side.mark()
 

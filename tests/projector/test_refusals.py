@@ -22,7 +22,7 @@ async def test_forged_message_stops_its_partition_and_no_other(side: ReadSide) -
     write(side, 30)
     victim = side.history.partition(side.history.rows[0])
     genuine = side.history.rows[0]
-    side.history.rows[0] = replace(genuine, payload=b'{"tally_id": "00000000-0000-0000-0000-000000000000"}')
+    side.history.rows[0] = genuine._replace(payload=b'{"tally_id": "00000000-0000-0000-0000-000000000000"}')
     await side.publish()
     side.history.rows[0] = genuine
     expected = [0 if number == victim else last for number, last in enumerate(side.history.last())]

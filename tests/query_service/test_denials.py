@@ -81,7 +81,7 @@ class Pages:
         young = position >= self.ends_at - 10
         at = int((self.oldest + (60 if young else -60)) * 1_000_000)
         topic = SessionEnded.TOPIC if position == self.ends_at else "other.Thing.v1"
-        return StoredRow(**{**{name: getattr(row, name) for name in row.__slots__}, "topic": topic, "recorded_at": at})
+        return row._replace(topic=topic, recorded_at=at)
 
 
 async def test_only_the_young_end_of_a_long_log_is_read(query_side: QuerySide) -> None:

@@ -16,7 +16,7 @@ from tests.support.load import PATIENCE, Author, History
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
-COLUMNS = ", ".join(StoredRow.__slots__)
+COLUMNS = ", ".join(StoredRow._fields)
 CREATED = "resources.ResourceCreated.v1"
 
 

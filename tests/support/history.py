@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -88,4 +88,4 @@ class History:
 
 def sealed(row: StoredRow) -> StoredRow:
     """The row with the leaf hash that fits it."""
-    return replace(row, leaf_hash=leaf_of(row))
+    return row._replace(leaf_hash=leaf_of(row))

@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from uuid import UUID
@@ -85,8 +85,8 @@ class LongLog:
         for number in range(1, count + 1):
             row = self._next(position + number)
             yield sealed(
-                replace(
-                    row, position=position + number, tenant_seq=tenant_seq + number, recorded_at=recorded_at + number
+                row._replace(
+                    position=position + number, tenant_seq=tenant_seq + number, recorded_at=recorded_at + number
                 )
             )
 

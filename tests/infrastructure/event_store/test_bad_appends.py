@@ -102,7 +102,7 @@ async def test_what_the_bad_ones_were_made_from_is_appended(world: World) -> Non
 def test_nobody_can_say_a_position_a_time_or_a_hash() -> None:
     """They are the log's own: an append has no place for them."""
     said = {field.name for kind in (Append, NewEvent) for field in fields(kind)}
-    assert set(StoredRow.__slots__) >= GIVEN_BY_THE_LOG
+    assert set(StoredRow._fields) >= GIVEN_BY_THE_LOG
     assert said.isdisjoint(GIVEN_BY_THE_LOG)
 
 
