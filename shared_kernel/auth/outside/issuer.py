@@ -11,6 +11,9 @@ from shared_kernel.errors import StartupRefused
 from shared_kernel.text import slug
 from shared_kernel.transport import is_loopback
 
+MIN_RSA_BITS = 2_048
+"""What Keycloak and Auth0 sign with unless they are told otherwise: 112 bits of security."""
+
 Algorithm = Literal["RS256", "PS256", "ES256", "EdDSA"]
 
 
@@ -30,6 +33,7 @@ class OutsideIssuer(BaseModel):
 
     `roles_claim` is where its tokens say roles, with dots for what is nested (Keycloak: `realm_access.roles`); only
     those that `roles` translates count, so nobody becomes an administrator because a role there is called so.
+    `acr` and `amr` say what a sign-in there must have been to count as fresh proof; one of them is enough.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +45,16 @@ class OutsideIssuer(BaseModel):
     types: Annotated[tuple[str, ...], Field(min_length=1)] = ("at+jwt", "JWT")
     roles_claim: Annotated[str, Field(min_length=1)] = "roles"
     roles: Mapping[str, Literal["admin", "operator", "auditor", "member"]] = {}
+    acr: tuple[str, ...] = ()
+    amr: tuple[str, ...] = ()
+    smallest_rsa_key: Annotated[int, Field(ge=MIN_RSA_BITS)] = MIN_RSA_BITS
+
+    def is_strong(self, acr: Any, amr: Any) -> bool:
+        """Whether a sign-in of this kind counts as proof; what an issuer does not say counts as nothing."""
+        if not self.acr and not self.amr:
+            return True
+        methods = amr if isinstance(amr, list) else ()
+        return (isinstance(acr, str) and acr in self.acr) or any(each in self.amr for each in methods)
 
     def roles_in(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
         """Our names of the roles in a token, each once."""

@@ -26,7 +26,9 @@ from shared_kernel.auth.principal import Principal
 LONGEST_LIFE = 86_400
 """Seconds: an ended session there is not heard of here, so a token should be short-lived; a day is the most."""
 
-MIN_RSA_BITS = 2_048
+UNKNOWN = 0
+"""When somebody signed in whose issuer does not say so, or not as strongly as was asked: long ago."""
+
 KEYS: Mapping[str, Mapping[str, str]] = {
     "RS256": {"kty": "RSA"},
     "PS256": {"kty": "RSA"},
@@ -71,6 +73,8 @@ class Claims(BaseModel):
     nbf: NumericDate = 0
     auth_time: NumericDate | None = None
     sid: Text | None = None
+    acr: Any = None
+    amr: Any = None
 
     @property
     def audiences(self) -> list[str]:
@@ -89,7 +93,7 @@ class OutsideVerifier:
         jwk = keys.get(header.kid)
         if jwk is None:
             raise UnknownKey("kid")
-        payload = _payload(token, _usable(jwk, header.alg), header.alg)
+        payload = _payload(token, _usable(jwk, header.alg, self.issuer.smallest_rsa_key), header.alg)
         try:
             content = strict_json(payload)
             claims = Claims.model_validate(content)
@@ -121,13 +125,14 @@ class OutsideVerifier:
 
     def _principal(self, found: Claims, content: Mapping[str, Any]) -> Principal:
         user = uuid5(NAMESPACE, f"{found.iss}\n{found.sub}")
+        proven_at = found.auth_time if self.issuer.is_strong(found.acr, found.amr) else None
         return Principal(
             user_id=user,
             tenant=self.issuer.tenant,
             session_id=uuid5(user, found.sid or str(found.iat)),
             roles=self.issuer.roles_in(content),
             acr=ACR,
-            auth_time=found.iat if found.auth_time is None else found.auth_time,
+            auth_time=UNKNOWN if proven_at is None else proven_at,
         )
 
 
@@ -140,12 +145,12 @@ def issuer_named_in(token: str) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def _usable(jwk: Jwk, algorithm: str) -> Any:
+def _usable(jwk: Jwk, algorithm: str, smallest_rsa_key: int) -> Any:
     """The public key, if it is one for verifying with this very algorithm. Raises TokenRefused."""
     if not _is_meant_for(jwk, algorithm) or not PRIVATE.isdisjoint(jwk):
         raise TokenRefused("key")
     key = _imported({name: jwk[name] for name in MEMBERS if name in jwk})
-    if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS:
+    if isinstance(key, RSAKey) and key.public_key.key_size < smallest_rsa_key:
         raise TokenRefused("key")
     return key
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
-from joserfc.jwk import ECKey, Key
+from joserfc import jws
+from joserfc.jwk import ECKey, Key, RSAKey
 
 from shared_kernel.auth.claims import TokenRefused, UnknownKey
+from shared_kernel.auth.elevation import StepUp, StepUpRequired, require_elevation
 from shared_kernel.auth.jwk import Jwk, decode_segment, encode_segment
 from shared_kernel.auth.outside.issuer import OutsideIssuer
 from shared_kernel.auth.outside.tokens import OutsideVerifier, issuer_named_in
@@ -25,6 +27,11 @@ REALM = OutsideIssuer(
     roles_claim="realm_access.roles",
     roles={"twinlog-auditor": "auditor"},
 )
+
+
+def _signed_with(key: Key, content: dict[str, Any]) -> str:
+    header = {"alg": "RS256", "typ": "JWT", "kid": key.kid}
+    return jws.serialize_compact(header, orjson.dumps(content), key, algorithms=["RS256"])
 
 
 def published(*keys: Key) -> dict[str, Jwk]:
@@ -62,7 +69,51 @@ def test_auth0_s_token_is_understood() -> None:
         roles={"editor": "member"},
     )
     who = verify(signed(auth0(issuer.issuer, NOW), typ="at+jwt"), issuer=issuer)
-    assert (who.roles, who.auth_time) == (("member",), int(NOW.timestamp()))
+    assert (who.roles, who.auth_time) == (("member",), 0)
+
+
+@pytest.mark.asvs("V6.8.4", "V10.3.4")
+@pytest.mark.parametrize(
+    ("told", "asked", "fresh"),
+    [
+        ({}, {}, True),
+        ({"auth_time": ...}, {}, False),
+        ({"acr": "2"}, {"acr": ("2", "3")}, True),
+        ({"acr": "1"}, {"acr": ("2", "3")}, False),
+        ({"acr": ...}, {"acr": ("2", "3")}, False),
+        ({"amr": ["pwd", "otp"]}, {"amr": ("otp", "hwk")}, True),
+        ({"amr": ["pwd"]}, {"amr": ("otp", "hwk")}, False),
+        ({}, {"amr": ("otp", "hwk")}, False),
+        ({"acr": "1", "amr": ["hwk"]}, {"acr": ("2",), "amr": ("hwk",)}, True),
+        ({"acr": "2", "auth_time": ...}, {"acr": ("2",)}, False),
+        ({"acr": 2}, {"acr": ("2",)}, False),
+        ({"acr": ["2"]}, {"acr": ("2",)}, False),
+        ({"amr": "otp"}, {"amr": ("otp", "o")}, False),
+        ({"amr": [["otp"], 1]}, {"amr": ("otp",)}, False),
+    ],
+)
+def test_proof_is_fresh_only_if_the_issuer_says_when_and_as_strong_as_is_asked(
+    told: dict[str, Any], asked: dict[str, Any], fresh: bool
+) -> None:
+    """What an issuer does not say counts as the weakest: else every refreshed token would pass for a new sign-in."""
+    who = verify(signed(claims(**told)), issuer=REALM.model_copy(update=asked))
+    if fresh:
+        require_elevation(who, StepUp.RECENT, NOW)
+    else:
+        with pytest.raises(StepUpRequired):
+            require_elevation(who, StepUp.RECENT, NOW)
+    with pytest.raises(StepUpRequired):
+        require_elevation(who, StepUp.ALWAYS, NOW)
+
+
+def test_operator_may_ask_for_longer_keys_of_an_issuer() -> None:
+    key = RSAKey.generate_key(2048, {"kid": "short"}, private=True)
+    published_short = {"short": key.as_dict(private=False)}
+    token = _signed_with(key, claims())
+    assert verify(token, published_short).tenant == "acme"
+    with pytest.raises(TokenRefused) as refused:
+        verify(token, published_short, REALM.model_copy(update={"smallest_rsa_key": 3072}))
+    assert refused.value.reason == "key"
 
 
 @pytest.mark.asvs("V6.8.1", "V10.3.3")
