@@ -41,7 +41,9 @@ def migrate(variables: Environments) -> list[str]:
     writer, reader = role_of(command.get("VAULT_DATABASE_URL")), role_of(query.get("VAULT_DATABASE_URL"))
     steps: dict[str, Callable[[str], None]] = {
         "COMMAND": lambda url: command_schema.upgrade(url, role_of(command.get("COMMAND_DATABASE_URL"))),
-        "QUERY": lambda url: query_schema.upgrade(url, role_of(query.get("QUERY_DATABASE_URL"))),
+        "QUERY": lambda url: query_schema.upgrade(
+            url, role_of(query.get("QUERY_DATABASE_URL")), role_of(query.get("QUERY_READER_URL"))
+        ),
         "VAULT": lambda url: vault_schema.upgrade(url, writer, reader),
     }
     done = []

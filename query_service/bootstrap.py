@@ -82,7 +82,7 @@ class Services:
             stack.push_async_callback(self.gate.close)
             stack.push_async_callback(self.redis.aclose)
             stack.push_async_callback(self.rates.limiter.close)
-            await require_database(self.settings.query_database_url, schema.check)
+            await require_database(self.settings.asking_url, schema.check)
             await require_database(self.settings.vault_database_url, _no_check)
             await require_redis(self.redis, str(self.settings.redis_url))
             for pool in (self.database.pool, self.vault_pool):
@@ -110,7 +110,7 @@ def bootstrap(
 ) -> Services:
     """Wire the query service; nothing is connected before `running`. Raises StartupRefused."""
     secret = secret_bytes(settings.shared_secret)
-    database = Database(settings.query_database_url)
+    database = Database(settings.asking_url)
     redis = redis or _redis(settings)
     vault_pool = _vault_pool(settings)
     vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))

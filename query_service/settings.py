@@ -27,11 +27,17 @@ class Settings(SharedSettings):
     """
 
     query_database_url: PostgresUrl = Field(repr=False)
+    query_reader_url: PostgresUrl | None = Field(default=None, repr=False)
     query_owner_url: PostgresUrl | None = Field(default=None, repr=False)
     command_url: HttpUrl = "http://127.0.0.1:8001"
     tls_authority_file: Path | None = None
     query_port: Port = 8002
     projector_port: Port = 8004
+
+    @property
+    def asking_url(self) -> str:
+        """Where questions are asked: as the reader, if there is one."""
+        return self.query_reader_url or self.query_database_url
 
 
 def load() -> Settings:

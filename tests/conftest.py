@@ -12,7 +12,7 @@ import structlog
 
 from deploy.local.databases import COMMAND, QUERY, VAULT
 from shared_kernel.observability import log_context
-from tests.support.cluster import ENGINES, Cluster, Database, Vault, running_cluster, running_valkey
+from tests.support.cluster import ENGINES, Cluster, Database, Vault, database_of, running_cluster, running_valkey
 from tests.support.stack import Stack, running_stack
 
 if TYPE_CHECKING:
@@ -81,13 +81,13 @@ def stack() -> Iterator[Stack]:
 @pytest.fixture
 def command_database(cluster: Cluster) -> Iterator[Database]:
     with cluster.copy_of(COMMAND) as name:
-        yield Database(name, cluster.url(name, COMMAND.owner), cluster.url(name, COMMAND.users[0]))
+        yield database_of(cluster, COMMAND, name)
 
 
 @pytest.fixture
 def query_database(cluster: Cluster) -> Iterator[Database]:
     with cluster.copy_of(QUERY) as name:
-        yield Database(name, cluster.url(name, QUERY.owner), cluster.url(name, QUERY.users[0]))
+        yield database_of(cluster, QUERY, name)
 
 
 @pytest.fixture

@@ -31,19 +31,25 @@ def make_secrets(base: Path, server: str = POSTGRES) -> list[str]:
         f"twinlog_{plan.name.removeprefix('twinlog_')}_owner_url": _url(server, plan, plan.owner, password)
         for plan in (COMMAND, QUERY, VAULT)
     }
-    writer, reader = VAULT.users
+    writer, vault_reader = VAULT.users
+    projector, reader = QUERY.users
     command = both | {
         "twinlog_command_secret": _once(kept / "command_secret", _token),
         "token_key.pem": _once(kept / "token_key", lambda: SigningKey.generate_pem().decode()),
         "twinlog_command_database_url": _url(server, COMMAND, COMMAND.users[0], password),
         "twinlog_vault_database_url": _url(server, VAULT, writer, password),
     }
-    query = both | {
-        "twinlog_query_database_url": _url(server, QUERY, QUERY.users[0], password),
-        "twinlog_vault_database_url": _url(server, VAULT, reader, password),
+    asking = both | {
+        "twinlog_query_database_url": _url(server, QUERY, reader, password),
+        "twinlog_vault_database_url": _url(server, VAULT, vault_reader, password),
+    }
+    query = asking | {
+        "twinlog_query_database_url": _url(server, QUERY, projector, password),
+        "twinlog_query_reader_url": _url(server, QUERY, reader, password),
     }
     made = _lay_out(base / "migrate", owners, OWN)
     made += _lay_out(base / "command", command, OWN) + _lay_out(base / "query", query, OWN)
+    made += _lay_out(base / "reader", asking, OWN)
     made += _lay_out(base / "postgres", {"password": password[SUPERUSER]}, SHARED)
     return made + _lay_out(base / "redis", {"password": password["redis"], "redis.conf": _redis(password)}, SHARED)
 

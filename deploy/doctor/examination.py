@@ -24,6 +24,7 @@ from shared_kernel.process import place_of
 
 NOT_SEEN = "Not looked at: it needs what cannot be reached."
 NO_URL = "No URL of it is known."
+NO_WALL = "The query API reads as the projector does, all tenants; TWINLOG_QUERY_READER_URL gives it a role of its own."
 
 
 @dataclass(slots=True)
@@ -77,9 +78,15 @@ def _databases(around: Surroundings, connected: Connected) -> Iterator[Check]:
             yield from _asked(known[name.lower()], connected, _database)
         else:
             yield unreachable(f"database.{name.lower()}", NO_URL, f"set TWINLOG_{name}_DATABASE_URL.")
+    yield from _all_rights(around, connected)
+
+
+def _all_rights(around: Surroundings, connected: Connected) -> Iterator[Check]:
     for way in around.run_time():
         others = {other.name for other in around.run_time() if other.place == way.place}
         yield from _asked(way, connected, partial(_rights, foreign=sorted(others - {way.name})))
+    if not any(way.service == "reader" for way in around.run_time()):
+        yield skipped("rights.query-reader", NO_WALL)
 
 
 Look = Callable[[Way, Connection], Iterator[Check]]

@@ -8,6 +8,7 @@ from deploy.doctor.surroundings import Way
 
 BOOKKEEPING = frozenset({"INSERT", "UPDATE", "DELETE"})
 ADD = frozenset({"INSERT"})
+READ = frozenset({"SELECT"})
 NOTHING: frozenset[str] = frozenset()
 GENERATIONS = ("blue", "green")
 
@@ -28,12 +29,24 @@ read, and the keys of people are never changed or emptied by a role that serves 
 NAMES = {
     ("command", "command"): "command",
     ("query", "query"): "query",
+    ("query", "reader"): "query-reader",
     ("vault", "command"): "vault-writer",
     ("vault", "query"): "vault-reader",
 }
 
-OTHERWISE: Mapping[str, frozenset[str]] = {"query": BOOKKEEPING}
-"""What it may do to tables that are not named: only the query service keeps books of its own."""
+OTHERWISE: Mapping[tuple[str, str], frozenset[str]] = {("query", "query"): BOOKKEEPING}
+"""What it may do to tables that are not named: only the projector keeps books of its own."""
+
+READERS_BOOKS: Mapping[str, frozenset[str]] = {
+    "alembic_version": READ,
+    "checkpoints": READ,
+    "log_epochs": READ,
+    "log_mark": READ | {"INSERT", "UPDATE"},
+    "parked_events": READ,
+    "projections": READ,
+    "rebuilds": READ,
+}
+"""All that the query API may do in `public`; the audit copy is shown to it through a view with the tenant inside."""
 
 HARMLESS = ("pg_read_all_stats", "pg_monitor")
 
@@ -73,6 +86,16 @@ CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRI
 WHERE c.relkind IN ('r', 'p') AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
 ORDER BY n.nspname, c.relname, p.privilege
 """
+_UNWALLED = """
+SELECT n.nspname || '.' || c.relname AS name
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname = 'tenant' AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND has_table_privilege(c.oid, 'SELECT') AND (NOT row_security_active(c.oid) OR EXISTS (
+    SELECT FROM pg_catalog.pg_policy p JOIN pg_catalog.pg_roles r ON r.rolname = current_user
+    WHERE p.polrelid = c.oid AND p.polpermissive AND p.polname <> 'own_tenant' AND p.polroles && ARRAY[0::oid, r.oid]))
+ORDER BY name
+"""
 _ENTERS = """
 SELECT datname AS name FROM pg_catalog.pg_database
 WHERE datname = ANY (%s) AND has_database_privilege(oid, 'CONNECT') ORDER BY datname
@@ -87,7 +110,7 @@ def rights(way: Way, connection: Connection, foreign: Sequence[str]) -> Check:
         says = f"{way.role} {excess[0]}" + (f", and {len(excess) - 1} more." if len(excess) > 1 else ".")
         advice = f"as owner or administrator, take that from {way.role} (REVOKE or ALTER ROLE)."
         return found(name, says, advice, role=way.role, excess=excess)
-    lacking = [_table(row) for row in rows(connection, _TABLES) if row["privilege"] == "SELECT" and not row["granted"]]
+    lacking = list(_too_little(way, connection))
     if lacking:
         says = f"{way.role} cannot read {lacking[0]}."
         return found(name, says, "run `twinlog migrate`, which grants the rights anew.", role=way.role, lacking=lacking)
@@ -106,6 +129,8 @@ def _too_much(way: Way, connection: Connection, foreign: Sequence[str]) -> Itera
         ("may connect to", _ENTERS, list(foreign)),
     ):
         yield from (f"{words} {row['name']}" for row in rows(connection, str(statement), *values))
+    if way.service == "reader":
+        yield from (f"sees every tenant in {row['name']}" for row in rows(connection, _UNWALLED))
     yield from _too_much_of_tables(way, connection)
 
 
@@ -115,11 +140,20 @@ def _too_much_of_tables(way: Way, connection: Connection) -> Iterator[str]:
             yield f"may {row['privilege']} {_table(row)}"
 
 
+def _too_little(way: Way, connection: Connection) -> Iterator[str]:
+    for row in rows(connection, _TABLES):
+        readable = "SELECT" in _allowed(way, row["schema"], row["name"])
+        if row["privilege"] == "SELECT" and readable and not row["granted"]:
+            yield _table(row)
+
+
 def _allowed(way: Way, schema: str, table: str) -> frozenset[str]:
+    if way.service == "reader":
+        return READ if schema in GENERATIONS else READERS_BOOKS.get(table, NOTHING)
     if way.database == "query" and schema in GENERATIONS:
-        return BOOKKEEPING | {"SELECT", "TRUNCATE"}
+        return BOOKKEEPING | READ | {"TRUNCATE"}
     named = MAY_CHANGE.get((way.database, way.service), {})
-    return named.get(table, OTHERWISE.get(way.database, NOTHING)) | {"SELECT"}
+    return named.get(table, OTHERWISE.get((way.database, way.service), NOTHING)) | READ
 
 
 def _table(row: Mapping[str, object]) -> str:

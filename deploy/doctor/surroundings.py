@@ -17,10 +17,14 @@ PROCESSES = {"command": 8001, "query": 8002, "relay": 8003, "projector": 8004}
 RUN_TIME = (
     ("command", "command", "COMMAND_DATABASE_URL"),
     ("query", "query", "QUERY_DATABASE_URL"),
+    ("query", "reader", "QUERY_READER_URL"),
     ("vault", "command", "VAULT_DATABASE_URL"),
     ("vault", "query", "VAULT_DATABASE_URL"),
 )
-"""Database, service, and the setting that leads this service there."""
+"""Database, service, and the setting that leads this service there; the reader is the query API alone."""
+
+SETTINGS = {"reader": "query"}
+"""Whose settings those are, where it is not the service's own name."""
 
 DATABASE_URLS = {name for _, _, name in RUN_TIME}
 
@@ -59,8 +63,8 @@ class Surroundings:
 
     def run_time(self) -> list[Way]:
         """The ways that the services themselves take."""
-        found = ((place, service, self.settings.of(service).get(name)) for place, service, name in RUN_TIME)
-        return [Way(place, service, url) for place, service, url in found if url]
+        found = (Way(place, service, self._setting(service, name)) for place, service, name in RUN_TIME)
+        return [way for way in found if way.url]
 
     def all_ways(self) -> list[Way]:
         """Those and the owners', and on an embedded server its administrator's: each role sees its own sessions."""
@@ -76,6 +80,9 @@ class Surroundings:
         for owner in ways:
             if not owner.service and owner.place[0] == LOOPBACK:
                 yield Way(owner.database, "", url_for(owner.url, owner.name, "postgres", password))
+
+    def _setting(self, service: str, name: str) -> str:
+        return self.settings.of(SETTINGS.get(service, service)).get(name, "")
 
     def redis_url(self) -> str | None:
         return self.settings.command.get("REDIS_URL") or self.settings.query.get("REDIS_URL")

@@ -20,7 +20,7 @@ class Plan:
 
 
 COMMAND = Plan("twinlog_command", "twinlog_command_owner", ("twinlog_command_app",))
-QUERY = Plan("twinlog_query", "twinlog_query_owner", ("twinlog_query_app",))
+QUERY = Plan("twinlog_query", "twinlog_query_owner", ("twinlog_query_app", "twinlog_query_reader"))
 VAULT = Plan("twinlog_vault", "twinlog_vault_owner", ("twinlog_vault_writer", "twinlog_vault_reader"))
 PLANS = (COMMAND, QUERY, VAULT)
 ROLES = tuple(role for plan in PLANS for role in (plan.owner, *plan.users))

@@ -14,7 +14,7 @@ PREFIX = "TWINLOG_"
 DATABASES = ("COMMAND", "QUERY", "VAULT")
 OWNER_URLS = tuple(f"{database}_OWNER_URL" for database in DATABASES)
 NOT_FOR = {
-    "command": {"QUERY_DATABASE_URL", *OWNER_URLS},
+    "command": {"QUERY_DATABASE_URL", "QUERY_READER_URL", *OWNER_URLS},
     "query": {"COMMAND_DATABASE_URL", "COMMAND_SECRET", "TOKEN_KEY_FILE", *OWNER_URLS},
     "owner": {"COMMAND_SECRET", "SHARED_SECRET", "KEK"},
 }
@@ -41,10 +41,13 @@ class Environments:
     def of(self, service: str) -> Variables:
         return {"command": self.command, "query": self.query, "owner": self.owner}[service]
 
-    def for_process(self, service: str) -> Variables:
-        """Everything a process of that service finds in its environment."""
+    def for_process(self, service: str, *, asks: bool = False) -> Variables:
+        """Everything a process of that service finds in its environment; one that only asks knows only the reader."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-        return inherited | {f"{PREFIX}{name}": value for name, value in self.of(service).items()}
+        mine = self.of(service)
+        if asks and "QUERY_READER_URL" in mine:
+            mine = mine | {"QUERY_DATABASE_URL": mine["QUERY_READER_URL"]}
+        return inherited | {f"{PREFIX}{name}": value for name, value in mine.items()}
 
 
 def explicit() -> Variables:
@@ -72,17 +75,25 @@ def compose(
     query = engines | {"SECRETS_DIR": str(folder.secrets / "query")}
     if urls is not None:
         command |= {"COMMAND_DATABASE_URL": urls.command, "VAULT_DATABASE_URL": urls.vault_writer}
-        query |= {"QUERY_DATABASE_URL": urls.query, "VAULT_DATABASE_URL": urls.vault_reader}
+        query |= {"QUERY_DATABASE_URL": urls.query, "QUERY_READER_URL": urls.query_reader}
+        query |= {"VAULT_DATABASE_URL": urls.vault_reader}
     fixed = places | {"DATA": str(folder.path)}
     return Environments(
         command=_allowed("command", command | given | fixed),
-        query=_allowed("query", query | given | fixed),
+        query=_allowed("query", _with(query, given) | fixed),
         owner=_owner(given, urls),
     )
 
 
 def _allowed(service: str, variables: Variables) -> Variables:
     return {name: value for name, value in variables.items() if name not in NOT_FOR[service]}
+
+
+def _with(found: Variables, given: Mapping[str, str]) -> Variables:
+    """Who names another database does not mean the reader of the one that was found."""
+    if "QUERY_DATABASE_URL" in given:
+        found = {name: value for name, value in found.items() if name != "QUERY_READER_URL"}
+    return {**found, **given}
 
 
 def _owner(given: Variables, urls: DatabaseUrls | None) -> Variables:
@@ -129,7 +140,7 @@ def of_files(folder: Path) -> Variables:
 def with_given(found: Environments, given: Variables) -> Environments:
     """What was found, except where a person has said otherwise."""
     owner = found.owner | {name: given[name] for name in OWNER_URLS if name in given}
-    return Environments(_allowed("command", found.command | given), _allowed("query", found.query | given), owner)
+    return Environments(_allowed("command", found.command | given), _allowed("query", _with(found.query, given)), owner)
 
 
 @contextmanager

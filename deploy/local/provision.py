@@ -26,6 +26,7 @@ class DatabaseUrls:
     command: str
     query_owner: str
     query: str
+    query_reader: str
     vault_owner: str
     vault_writer: str
     vault_reader: str
@@ -34,10 +35,11 @@ class DatabaseUrls:
 def ensure_secrets(folder: DataFolder) -> None:
     """Make keys and passwords for a new stack: one folder per service, files of their owner alone.
 
-    They are made together or not at all. Raises `FolderRefused` when data exist but their secrets do not: new ones
-    could not open what the old ones closed.
+    They are made together or not at all; later releases add passwords of their roles. Raises `FolderRefused` when data
+    exist but their secrets do not: new ones could not open what the old ones closed.
     """
     if folder.secrets.exists():
+        _add_passwords(folder)
         return
     if (folder.postgres / "password").exists():
         raise FolderRefused(f"The secrets in {folder.secrets} are gone, and the data in {folder.path} need them.")
@@ -53,6 +55,13 @@ def ensure_secrets(folder: DataFolder) -> None:
     _write_all(unfinished / "command", both | command)
     _write_all(unfinished, {PASSWORDS: json.dumps({role: secrets.token_urlsafe(24) for role in ROLES})})
     unfinished.rename(folder.secrets)
+
+
+def _add_passwords(folder: DataFolder) -> None:
+    file = folder.secrets / PASSWORDS
+    known: dict[str, str] = json.loads(file.read_text())
+    if not known.keys() >= set(ROLES):
+        write_whole(file, json.dumps({role: secrets.token_urlsafe(24) for role in ROLES} | known))
 
 
 def _write_all(folder: Path, files: Mapping[str, str]) -> None:
@@ -73,11 +82,13 @@ def ensure_databases(server_url: str, folder: DataFolder) -> DatabaseUrls:
         return url_for(server_url, database, role, passwords[role])
 
     writer, reader = VAULT.users
+    query, query_reader = QUERY.users
     return DatabaseUrls(
         command_owner=url(COMMAND.name, COMMAND.owner),
         command=url(COMMAND.name, COMMAND.users[0]),
         query_owner=url(QUERY.name, QUERY.owner),
-        query=url(QUERY.name, QUERY.users[0]),
+        query=url(QUERY.name, query),
+        query_reader=url(QUERY.name, query_reader),
         vault_owner=url(VAULT.name, VAULT.owner),
         vault_writer=url(VAULT.name, writer),
         vault_reader=url(VAULT.name, reader),

@@ -153,7 +153,7 @@ class Supervisor:
                 name=name,
                 program=Program(
                     argv=[sys.executable, "-m", module],
-                    env=variables.for_process(service),
+                    env=variables.for_process(service, asks=name == "query"),
                     cwd=Path.cwd(),
                     log=self._folder.logs / f"{name}.log",
                 ),

@@ -1,4 +1,8 @@
-"""The query database at run time: a pool of autocommit connections, and questions that answer whole rows."""
+"""The query database at run time: a pool of autocommit connections, and questions that answer whole rows.
+
+A question on a tenant's behalf is asked of `database.of(tenant)`. It says the tenant to row level security for its own
+transaction and in the same round trip; a question that says none sees no tenant's rows.
+"""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -7,7 +11,7 @@ from typing import Any
 
 import orjson
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, AsyncCursor, sql
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -18,6 +22,10 @@ from shared_kernel.errors import ServiceUnavailable
 
 Connection = AsyncConnection[DictRow]
 Query = sql.SQL | sql.Composed
+Params = Mapping[str, Any]
+
+TENANT = sql.SQL("SELECT set_config('twinlog.tenant', %(tenant)s, true)")
+"""To the end of the transaction: without BEGIN, that is the end of the pipeline in which it is sent."""
 
 
 class Database:
@@ -54,15 +62,26 @@ class Database:
         except (psycopg.OperationalError, PoolTimeout):
             raise ServiceUnavailable("The read models cannot be reached just now; try again in a moment.") from None
 
-    async def rows(self, query: Query, params: Mapping[str, Any] | None = None) -> Sequence[DictRow]:
-        """All rows that answer the query, by column name."""
+    def of(self, tenant: str) -> "TenantRows":
+        """Where to ask for the rows of one tenant."""
+        return TenantRows(self, tenant)
+
+    async def rows(self, query: Query, params: Params | None = None) -> Sequence[DictRow]:
+        """All rows of the service's own books that answer the query, by column name; no tenant's rows are seen."""
         async with self.connection() as connection:
             return await (await connection.execute(query, params)).fetchall()
 
-    async def row(self, query: Query, params: Mapping[str, Any] | None = None) -> DictRow | None:
-        """The first row that answers the query, if any."""
+    async def row(self, query: Query, params: Params | None = None) -> DictRow | None:
+        """The first of them, if any."""
         async with self.connection() as connection:
             return await (await connection.execute(query, params)).fetchone()
+
+    async def rows_of(self, query: Query, asked: Mapping[str, Params]) -> Sequence[DictRow]:
+        """The rows that answer the query for each tenant with its own parameters, in one round trip."""
+        async with self.connection() as connection:
+            async with connection.pipeline():
+                cursors = [await _ask(connection, tenant, query, params) for tenant, params in asked.items()]
+            return [row for cursor in cursors for row in await cursor.fetchall()]
 
     async def find(self, lookup: Lookup, generation: str, *key: Any) -> DictRow | None:
         """The row of one key, if there is one: not to be changed, for others may have been given the same."""
@@ -73,7 +92,32 @@ class Database:
         return await asked.ask(key)
 
     async def _find_all(self, lookup: Lookup, query: Query, keys: Sequence[Key]) -> Sequence[DictRow | None]:
-        return lookup.sorted_by(keys, await self.rows(query, lookup.parameters(keys)))
+        asked = {tenant: lookup.parameters(theirs) for tenant, theirs in lookup.by_tenant(keys).items()}
+        return lookup.sorted_by(keys, await self.rows_of(query, asked))
+
+
+class TenantRows:
+    """Questions on behalf of one tenant: row level security shows its rows and nobody else's."""
+
+    __slots__ = ("_database", "_tenant")
+
+    def __init__(self, database: Database, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
+
+    async def rows(self, query: Query, params: Params) -> Sequence[DictRow]:
+        """All rows that answer the query, by column name."""
+        return await self._database.rows_of(query, {self._tenant: params})
+
+    async def row(self, query: Query, params: Params) -> DictRow | None:
+        """The first row that answers the query, if any."""
+        return next(iter(await self.rows(query, params)), None)
+
+
+async def _ask(connection: Connection, tenant: str, query: Query, params: Params) -> AsyncCursor[DictRow]:
+    """A cursor that will have the answer when the pipeline has ended."""
+    await connection.execute(TENANT, {"tenant": tenant})
+    return await connection.execute(query, params)
 
 
 async def _configure(connection: Connection) -> None:

@@ -37,9 +37,7 @@ PATIENCE = 2.0
 TRUST = 0.8
 """For how many seconds the read model's knowledge counts before the feed is asked as well."""
 
-ENDED = """
-SELECT s.tenant, s.id, s.ended_at FROM {generation}.sessions s WHERE s.ended_at >= to_timestamp(%(oldest)s)
-"""
+ENDED = "SELECT s.tenant, s.id, s.ended_at FROM {generation}.ended_sessions_v1(%(oldest)s) s"
 
 _log = get_logger("denials")
 

@@ -45,11 +45,11 @@ SAVE_MARK_EVERY = 5_000_000
 
 PROGRESS = sql.SQL("""
 SELECT c.projection AS name, c.generation, coalesce(p.version, 0) AS version, c.partition, c.position, c.epoch,
-       EXISTS (SELECT 1 FROM public.parked_events k
-                WHERE k.projection = c.projection AND k.generation = c.generation) AS parked,
+       k.projection IS NOT NULL AS parked,
        EXISTS (SELECT 1 FROM public.log_epochs e WHERE e.whole_since IS NULL) AS restored
   FROM public.checkpoints c
   LEFT JOIN public.projections p ON p.name = c.projection
+  LEFT JOIN public.parked_units_v1() k ON k.projection = c.projection AND k.generation = c.generation
  WHERE c.generation = coalesce(p.active, 'blue')
 """)
 SAVED_MARK = sql.SQL("SELECT epoch, head, last, at FROM public.log_mark")
@@ -192,7 +192,7 @@ class Freshness:
             "stream": token.stream,
             "position": token.position,
         }
-        if await self.database.row(PARKED, parameters) is not None:
+        if await self.database.of(token.tenant).row(PARKED, parameters) is not None:
             raise ReadModelParked
 
     async def _read_mark(self) -> Mark | None:

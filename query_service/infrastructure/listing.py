@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.rows import DictRow
 
-from query_service.infrastructure.database import Database
+from query_service.infrastructure.database import TenantRows
 from query_service.infrastructure.pagination import Page
 
 Part = tuple[str, Mapping[str, Any]]
@@ -23,7 +23,7 @@ class Listing:
     filters: Mapping[str, str] = field(default_factory=dict)
 
     async def rows(
-        self, database: Database, page: Page, *parts: Part, generation: str = "", horizon: int | None = None
+        self, database: TenantRows, page: Page, *parts: Part, generation: str = "", horizon: int | None = None
     ) -> Sequence[DictRow]:
         """One row more than the page shows, if there is one; nothing beyond the horizon.
 

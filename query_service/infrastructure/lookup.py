@@ -31,6 +31,17 @@ class Lookup:
         same = " AND ".join(f"{column} = wanted.{name}" for name, column, _ in columns)
         return f"{self.select} JOIN unnest({arrays}) AS wanted ({', '.join(self.key)}) ON {same}"
 
+    @cached_property
+    def _tenant(self) -> int:
+        return list(self.key).index("tenant")
+
+    def by_tenant(self, keys: Sequence[Key]) -> Mapping[str, Sequence[Key]]:
+        """The keys of each tenant: their rows are read apart, each behind its own wall."""
+        found: dict[str, list[Key]] = {}
+        for key in keys:
+            found.setdefault(key[self._tenant], []).append(key)
+        return found
+
     def parameters(self, keys: Sequence[Key]) -> dict[str, list[Any]]:
         """The arrays for these keys, each asked for once."""
         wanted = list(dict.fromkeys(keys))

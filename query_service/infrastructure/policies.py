@@ -16,7 +16,7 @@ PROJECTION = "policies"
 
 CHANGED = """
 SELECT p.tenant, p.id, p.changed_position, p.role, p.permission, p.condition, p.effect, p.removed_at
-  FROM {generation}.policies p WHERE p.changed_position > %(after)s ORDER BY p.changed_position
+  FROM {generation}.changed_policies_v1(%(after)s) p ORDER BY p.changed_position
 """
 
 

@@ -20,7 +20,7 @@ from shared_kernel.auth.tokens import SigningKey
 from shared_kernel.process import Unreachable
 from tests.support.places import open_folder
 
-READERS = ("command", "query", "migrate", "postgres", "redis")
+READERS = ("command", "query", "reader", "migrate", "postgres", "redis")
 
 
 @pytest.fixture
@@ -58,6 +58,8 @@ def test_each_reader_sees_its_own_secrets_only(base: Path) -> None:
     assert command["KEK"] == query["KEK"]
     assert "twinlog_vault_writer" in command["VAULT_DATABASE_URL"]
     assert "twinlog_vault_reader" in query["VAULT_DATABASE_URL"]
+    assert "twinlog_query_reader" in of_files(base / "reader")["QUERY_DATABASE_URL"]
+    assert "twinlog_query_app" not in str(contents(base / "reader"))
     assert SigningKey.from_pem((base / "command" / "token_key.pem").read_bytes()).kid
     assert set(contents(base / "postgres")) == {"password"}
     assert f"requirepass {(base / 'redis' / 'password').read_text()}" in (base / "redis" / "redis.conf").read_text()
@@ -89,6 +91,8 @@ def test_databases_are_prepared_and_prepared_again(base: Path, superuser: tuple[
     assert prepare(base, server) == prepare(base, server) == ["command", "query", "vault"]
     with psycopg.connect(of_files(base / "command")["COMMAND_DATABASE_URL"]) as connection:
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
+    with psycopg.connect(of_files(base / "reader")["QUERY_DATABASE_URL"]) as connection:
+        assert connection.execute("SELECT count(*) FROM public.tenant_events").fetchone() == (0,)
 
 
 def test_a_server_that_is_away_is_said_to_be(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,6 +152,7 @@ def ways(command_database: Database, query_database: Database, vault_database: V
     return [
         Way("command", "command", command_database.app_url),
         Way("query", "query", query_database.app_url),
+        Way("query", "reader", query_database.reader_url),
         Way("vault", "command", vault_database.writer_url),
         Way("vault", "query", vault_database.reader_url),
     ]

@@ -15,6 +15,7 @@ URLS = DatabaseUrls(
     command="postgresql://command-app@h/c",
     query_owner="postgresql://query-owner@h/q",
     query="postgresql://query-app@h/q",
+    query_reader="postgresql://query-reader@h/q",
     vault_owner="postgresql://vault-owner@h/v",
     vault_writer="postgresql://writer@h/v",
     vault_reader="postgresql://reader@h/v",
@@ -32,11 +33,29 @@ def test_each_service_is_told_its_own_way_into_the_vault(folder: DataFolder) -> 
     assert found.query["VAULT_DATABASE_URL"] == URLS.vault_reader
 
 
+@pytest.mark.asvs("V13.2.2")
+def test_the_process_that_only_asks_does_not_know_the_role_that_writes(folder: DataFolder) -> None:
+    found = environment.compose(folder, {}, {}, URLS, "redis://h")
+    assert URLS.query not in found.for_process("query", asks=True).values()
+    assert found.for_process("query", asks=True)["TWINLOG_QUERY_DATABASE_URL"] == URLS.query_reader
+    assert found.for_process("query")["TWINLOG_QUERY_DATABASE_URL"] == URLS.query
+    assert URLS.query_reader not in found.for_process("command").values()
+
+
+def test_another_database_has_no_reader_but_the_one_that_is_named_with_it(folder: DataFolder) -> None:
+    given = {"QUERY_DATABASE_URL": "postgresql://mine@h/q"}
+    alone = environment.compose(folder, given, {}, URLS, "redis://h")
+    assert "QUERY_READER_URL" not in alone.query
+    assert alone.for_process("query", asks=True)["TWINLOG_QUERY_DATABASE_URL"] == given["QUERY_DATABASE_URL"]
+    both = environment.compose(folder, given | {"QUERY_READER_URL": "postgresql://r@h/q"}, {}, URLS, "redis://h")
+    assert both.query["QUERY_READER_URL"] == "postgresql://r@h/q"
+
+
 @pytest.mark.asvs("V13.2.2", "V13.3.2")
 def test_no_service_knows_the_others_database_or_any_owner(folder: DataFolder) -> None:
     given = {"COMMAND_SECRET": "s" * 32, "COMMAND_OWNER_URL": "postgresql://o@h/c", "TOKEN_KEY_FILE": "key.pem"}
     found = environment.compose(folder, given, {}, URLS, "redis://h")
-    assert not {"QUERY_DATABASE_URL", "COMMAND_OWNER_URL", "VAULT_OWNER_URL"} & found.command.keys()
+    assert not {"QUERY_DATABASE_URL", "QUERY_READER_URL", "COMMAND_OWNER_URL", "VAULT_OWNER_URL"} & found.command.keys()
     assert not {"COMMAND_DATABASE_URL", "COMMAND_SECRET", "TOKEN_KEY_FILE", "QUERY_OWNER_URL"} & found.query.keys()
 
 

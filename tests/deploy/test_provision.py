@@ -55,6 +55,19 @@ def test_secrets_whose_making_broke_off_are_made_anew(folder: DataFolder) -> Non
     assert json.loads((folder.secrets / provision.PASSWORDS).read_text()).keys() == set(ROLES)
 
 
+def test_a_role_of_a_later_release_gets_a_password_and_the_others_keep_theirs(folder: DataFolder) -> None:
+    provision.ensure_secrets(folder)
+    file = folder.secrets / provision.PASSWORDS
+    all_of_them = json.loads(file.read_text())
+    before = {role: password for role, password in all_of_them.items() if role != QUERY.users[1]}
+    file.write_text(json.dumps(before))
+    provision.ensure_secrets(folder)
+    after = json.loads(file.read_text())
+    assert after.keys() == set(ROLES)
+    assert before.items() <= after.items()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
 def test_roles_and_databases_are_made_once(cluster: Cluster) -> None:
     with psycopg.connect(cluster.server_url, autocommit=True) as admin:
         for _ in range(2):

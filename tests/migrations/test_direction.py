@@ -61,7 +61,7 @@ def step(url: str, folder: Path, revision: str) -> None:
 
 
 def described(url: str) -> list[tuple[str, ...]]:
-    """Columns, indexes, constraints and functions of everything that is ours."""
+    """Columns, indexes, constraints, functions, views and policies of everything that is ours."""
     with psycopg.connect(url) as connection:
         return connection.execute(_DESCRIPTION).fetchall()
 
@@ -76,5 +76,8 @@ UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE connamespace::regnamespace::text !~ '^(pg_|information_schema)'
 UNION ALL SELECT proname, pg_get_functiondef(oid) FROM pg_proc
 WHERE pronamespace::regnamespace::text !~ '^(pg_|information_schema)'
+UNION ALL SELECT schemaname || '.' || viewname, definition FROM pg_views
+WHERE schemaname !~ '^(pg_|information_schema)'
+UNION ALL SELECT schemaname || '.' || tablename || '.' || policyname, cmd || roles::text || qual FROM pg_policies
 ORDER BY 1, 2
 """

@@ -166,7 +166,7 @@ class CountingDatabase(Database):
 @asynccontextmanager
 async def another_process(query_side: QuerySide) -> AsyncIterator[tuple[Freshness, CountingDatabase]]:
     """What a second query process would know, from the stores alone."""
-    database = CountingDatabase(query_side.database_url)
+    database = CountingDatabase(query_side.reader_url)
     await database.open()
     freshness = Freshness(database, query_side.redis, query_side.token_key)
     await freshness.start()
@@ -222,7 +222,7 @@ async def test_a_process_that_stops_sends_its_waiters_away(query_side: QuerySide
 async def test_a_broken_connection_is_made_anew_and_questions_go_on(query_side: QuerySide) -> None:
     await query_side.create(ADA)
     await query_side.publish_mark()
-    async with await psycopg.AsyncConnection.connect(query_side.database_url, autocommit=True) as connection:
+    async with await psycopg.AsyncConnection.connect(query_side.reader_url, autocommit=True) as connection:
         assert await (await connection.execute(LISTENING)).fetchall() == [(True,)]
         assert await (await connection.execute(LISTENING)).fetchall() == []
         question = asyncio.create_task(ask(query_side, "/v1/resources", query_side.consistency_token(1), wait=20))
@@ -240,7 +240,7 @@ async def test_while_the_database_is_away_questions_fail_politely_and_come_back_
     await query_side.catch_up()
     async with (
         await psycopg.AsyncConnection.connect(query_side.database_owner_url, autocommit=True) as owner,
-        await psycopg.AsyncConnection.connect(query_side.database_url, autocommit=True) as mine,
+        await psycopg.AsyncConnection.connect(query_side.reader_url, autocommit=True) as mine,
     ):
         limit = sql.SQL("ALTER DATABASE {} CONNECTION LIMIT {}")
         await owner.execute(limit.format(sql.Identifier(owner.info.dbname), 0))
@@ -268,7 +268,7 @@ class BreakingDatabase(CountingDatabase):
 
 
 async def test_a_process_whose_picture_is_no_longer_kept_says_that_it_is_not_ready(query_side: QuerySide) -> None:
-    database = BreakingDatabase(query_side.database_url)
+    database = BreakingDatabase(query_side.reader_url)
     await database.open()
     freshness = Freshness(database, query_side.redis, query_side.token_key)
     await freshness.start()

@@ -9,7 +9,7 @@ import pytest
 from psycopg.rows import DictRow
 
 from query_service.features.resources import queries
-from query_service.infrastructure.database import Database, Query
+from query_service.infrastructure.database import Database, Params, Query
 from query_service.infrastructure.lookup import Key, Lookup
 from tests.support.query_side import Person, QuerySide
 
@@ -65,20 +65,20 @@ async def test_that_test_finds_a_mix_up(query_side: QuerySide, monkeypatch: pyte
 
 
 class Counting(Database):
-    """Remembers how many keys each SELECT asked for."""
+    """Remembers for how many tenants, and how many keys of each, every round trip asked."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.asked: list[int] = []
+        self.asked: list[list[int]] = []
 
-    async def rows(self, query: Query, params: Mapping[str, Any] | None = None) -> Sequence[DictRow]:
-        self.asked.append(len((params or {})["id"]))
-        return await super().rows(query, params)
+    async def rows_of(self, query: Query, asked: Mapping[str, Params]) -> Sequence[DictRow]:
+        self.asked.append([len(params["id"]) for params in asked.values()])
+        return await super().rows_of(query, asked)
 
 
-async def test_rows_asked_for_at_once_come_with_one_select_and_equal_questions_are_one(query_side: QuerySide) -> None:
+async def test_rows_asked_for_at_once_come_in_one_round_trip_and_equal_questions_are_one(query_side: QuerySide) -> None:
     owned = await fill(query_side)
-    database = Counting(query_side.database_url)
+    database = Counting(query_side.reader_url)
     await database.open()
     try:
         keys = [(person.tenant, resource) for resource, person in owned.items()] * 2 + [("acme", uuid4())]
@@ -86,7 +86,7 @@ async def test_rows_asked_for_at_once_come_with_one_select_and_equal_questions_a
     finally:
         await database.close()
     assert [row and (row["tenant"], row["id"]) for row in rows] == [*keys[:-1], None]
-    assert database.asked == [len(owned) + 1]
+    assert database.asked == [[5, 4, 4]], "a SELECT for each tenant, with its own keys"
 
 
 @pytest.mark.asvs("V8.4.1")

@@ -17,7 +17,7 @@ MODULE = "query_service"
 def variables_of(query: Database, vault: Vault, redis_url: str, **further: str) -> dict[str, str]:
     return {
         "TWINLOG_ENV": "development",
-        "TWINLOG_QUERY_DATABASE_URL": query.app_url,
+        "TWINLOG_QUERY_DATABASE_URL": query.reader_url,
         "TWINLOG_VAULT_DATABASE_URL": vault.reader_url,
         "TWINLOG_REDIS_URL": redis_url,
         "TWINLOG_COMMAND_URL": "http://127.0.0.1:9",
@@ -106,7 +106,7 @@ def test_schema_of_another_release_is_refused(
 def test_settings_that_cannot_work_are_refused_by_name(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str
 ) -> None:
-    somewhere = Database("db", "postgresql://o@db/x", "postgresql://a@db/x")
+    somewhere = Database("db", "postgresql://o@db/x", "postgresql://a@db/x", "postgresql://r@db/x")
     vault = Vault("db", "postgresql://o@db/x", "postgresql://w@db/x", "postgresql://r@db/x")
     for variable, given in variables_of(somewhere, vault, "redis://redis", **{name: value}).items():
         monkeypatch.setenv(variable, given)

@@ -11,15 +11,15 @@ from query_service.infrastructure.projection import Projection
 from shared_kernel.errors import SchemaMismatch
 from tests.support.cluster import Database
 
-APP = "twinlog_query_app"
+APP, READER = "twinlog_query_app", "twinlog_query_reader"
 READ_MODELS = [
     f"{generation}.{projection.table.name}" for generation in schema.GENERATIONS for projection in PROJECTIONS
 ]
 
 
-def may(connection: psycopg.Connection, table: str) -> set[str]:
+def may(connection: psycopg.Connection, table: str, role: str = APP) -> set[str]:
     rights = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE")
-    asked = [connection.execute("SELECT has_table_privilege(%s, %s, %s)", (APP, table, each)) for each in rights]
+    asked = [connection.execute("SELECT has_table_privilege(%s, %s, %s)", (role, table, each)) for each in rights]
     return {each for each, answer in zip(rights, asked, strict=True) if answer.fetchone() == (True,)}
 
 
@@ -55,9 +55,75 @@ def test_the_run_time_role_adds_to_the_audit_copy_and_changes_nothing_in_it(quer
             connection.execute("CREATE TABLE public.mine (id integer)")
 
 
+WALLED = """
+SELECT n.nspname || '.' || c.relname, c.relrowsecurity,
+       array_agg(p.polname::text || ' ' || pg_get_expr(p.polqual, p.polrelid) ORDER BY p.polname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_policy p ON p.polrelid = c.oid
+ WHERE n.nspname IN ('blue', 'green') AND c.relkind IN ('r', 'p') GROUP BY 1, 2
+"""
+POLICIES = [
+    f"every_tenant_{APP} true",
+    "own_tenant (tenant = current_setting('twinlog.tenant'::text, true))",
+]
+
+
+def unwalled(url: str) -> set[str]:
+    """Read-model tables that do not keep tenants apart."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(WALLED).fetchall()
+    assert {table for table, *_ in found} >= set(READ_MODELS)
+    return {table for table, walled, policies in found if not walled or policies != POLICIES}
+
+
+@pytest.mark.asvs("V8.4.1")
+def test_every_read_model_keeps_tenants_apart(query_database: Database) -> None:
+    assert unwalled(query_database.app_url) == set()
+
+
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        ("CREATE TABLE blue.planted (tenant text NOT NULL)", "blue.planted"),
+        ("ALTER TABLE green.users DISABLE ROW LEVEL SECURITY", "green.users"),
+        ("DROP POLICY own_tenant ON blue.policies", "blue.policies"),
+        ("ALTER POLICY own_tenant ON blue.users USING (true)", "blue.users"),
+        ("CREATE POLICY loose ON blue.sessions USING (true)", "blue.sessions"),
+    ],
+)
+def test_that_test_finds_a_table_without_its_wall(query_database: Database, statement: str, table: str) -> None:
+    with psycopg.connect(query_database.owner_url) as owner:
+        owner.execute(statement.encode())
+    assert unwalled(query_database.app_url) == {table}
+
+
+def test_a_new_read_model_is_walled_off_with_one_call(query_database: Database) -> None:
+    with psycopg.connect(query_database.owner_url) as owner:
+        owner.execute("CREATE TABLE blue.planted (tenant text NOT NULL)")
+        for _ in range(2):
+            owner.execute("SELECT public.keep_tenants_apart_v1('blue.planted')")
+    assert unwalled(query_database.app_url) == set()
+
+
+@pytest.mark.asvs("V13.2.2")
+def test_the_reader_writes_nothing_but_the_mark_that_it_has_seen(query_database: Database) -> None:
+    writes = {"INSERT", "UPDATE", "DELETE", "TRUNCATE"}
+    with psycopg.connect(query_database.app_url) as connection:
+        tables = [
+            table for (table,) in connection.execute("SELECT schemaname || '.' || relname FROM pg_stat_user_tables")
+        ]
+        written = {table: may(connection, table, READER) & writes for table in tables}
+    assert {table: rights for table, rights in written.items() if rights} == {"public.log_mark": {"INSERT", "UPDATE"}}
+
+
+def test_one_role_for_both_is_a_writer(empty_database: str) -> None:
+    schema.upgrade(empty_database, APP, APP)
+    with psycopg.connect(empty_database) as connection:
+        assert may(connection, "blue.users") == {"SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"}
+
+
 def test_migrating_is_repeatable_and_safe_for_many_at_once(empty_database: str) -> None:
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda _: schema.upgrade(empty_database, APP), range(4)))
+        list(threads.map(lambda _: schema.upgrade(empty_database, APP, READER), range(4)))
     schema.upgrade(empty_database, None)
     with psycopg.connect(empty_database) as connection:
         assert connection.execute("SELECT version_num FROM public.alembic_version").fetchall() == [(schema.head(),)]

@@ -43,6 +43,7 @@ class Database:
     name: str
     owner_url: str
     app_url: str
+    reader_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,12 @@ class Vault:
     owner_url: str
     writer_url: str
     reader_url: str
+
+
+def database_of(cluster: "Cluster", plan: Plan, name: str) -> Database:
+    """The ways into a database of this plan; only the query database has a reader besides."""
+    users = [cluster.url(name, user) for user in plan.users]
+    return Database(name, cluster.url(name, plan.owner), *users)
 
 
 def migrate(plan: Plan, owner_url: str) -> None:
@@ -87,9 +94,9 @@ class Cluster:
             yield name
 
     @contextmanager
-    def empty(self) -> Iterator[str]:
-        """A fresh database without any table."""
-        with self._database(COMMAND, "template0") as name:
+    def empty(self, plan: Plan = COMMAND) -> Iterator[str]:
+        """A fresh database without any table, with the owner and the users of this plan."""
+        with self._database(plan, "template0") as name:
             yield name
 
     @contextmanager

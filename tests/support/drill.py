@@ -18,7 +18,7 @@ from deploy.local import lodging
 from deploy.local.databases import COMMAND, QUERY, VAULT
 from deploy.local.engine import Engine
 from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
-from tests.support.cluster import Cluster, Database, Vault
+from tests.support.cluster import Cluster, Database, Vault, database_of
 from tests.support.command_process import CommandProcess, command_process, variables_of
 from tests.support.places import open_folder
 from tests.support.processes import wait_until
@@ -131,7 +131,7 @@ def running_drill() -> Iterator[Drill]:
 
 def _database(stack: ExitStack, cluster: Cluster, plan: Any) -> Database:
     name = stack.enter_context(cluster.copy_of(plan))
-    return Database(name, cluster.url(name, plan.owner), cluster.url(name, plan.users[0]))
+    return database_of(cluster, plan, name)
 
 
 def _vault(stack: ExitStack, cluster: Cluster) -> Vault:
@@ -152,6 +152,7 @@ def _variables(command: Database, query: Database, vault: Vault, redis_url: str)
         "TWINLOG_COMMAND_OWNER_URL": command.owner_url,
         "TWINLOG_COMMAND_DATABASE_URL": command.app_url,
         "TWINLOG_QUERY_DATABASE_URL": query.app_url,
+        "TWINLOG_QUERY_READER_URL": query.reader_url,
         "TWINLOG_VAULT_DATABASE_URL": vault.writer_url,
         "TWINLOG_REDIS_URL": redis_url,
     }

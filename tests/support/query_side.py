@@ -126,6 +126,7 @@ class QuerySide:
     log: Log
     signer: TokenSigner
     database_url: str
+    reader_url: str
     database_owner_url: str
     vault_owner_url: str
     token_key: bytes
@@ -211,13 +212,9 @@ class QuerySide:
 
 
 def settings_of(query: Database, vault: Vault, redis_url: str, **further: Any) -> Settings:
-    return Settings(
-        env="development",
-        query_database_url=query.app_url,
-        vault_database_url=vault.reader_url,
-        redis_url=redis_url,
-        **further,
-    )
+    usual = {"query_database_url": query.app_url, "query_reader_url": query.reader_url}
+    usual |= {"vault_database_url": vault.reader_url, "redis_url": redis_url}
+    return Settings(env="development", **{**usual, **further})
 
 
 def keys_of(signer: TokenSigner) -> RemoteKeys:
@@ -281,6 +278,7 @@ async def query_side_of(
             log=Log(codec, keys, rows),
             signer=signer,
             database_url=query.app_url,
+            reader_url=query.reader_url,
             database_owner_url=query.owner_url,
             vault_owner_url=vault.owner_url,
             token_key=derive(secret_bytes(settings.shared_secret), "consistency-token"),

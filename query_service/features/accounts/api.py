@@ -33,7 +33,8 @@ async def list_users(
     """The accounts of the tenant in the order of their registration, for admins and auditors."""
     progress = await reading.reach_list(PROJECTION)
     page = reading.page(query, caller.tenant, PROJECTION)
-    rows = await users_on(page, reading.database, progress, reading.rows_allowed(caller, READ, COLUMNS))
+    allowed = reading.rows_allowed(caller, READ, COLUMNS)
+    rows = await users_on(page, reading.database.of(caller.tenant), progress, allowed)
     shown, link = page.split(rows, "created_position")
     reason = reading.may(caller, READ_REASON)
     return reading.answer_page(UserList(items=tuple(UserView.of(row, reason=reason) for row in shown)), link)

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.rows import DictRow
 from pydantic import Field
 
-from query_service.infrastructure.database import Database
+from query_service.infrastructure.database import Database, TenantRows
 from query_service.infrastructure.listing import Listing, Part
 from query_service.infrastructure.lookup import Lookup
 from query_service.infrastructure.pagination import Page, PageQuery
@@ -35,7 +35,7 @@ async def user_by_id(database: Database, progress: Progress, tenant: str, user_i
     return await database.find(BY_ID, progress.generation(PROJECTION), tenant, user_id)
 
 
-async def users_on(page: Page, database: Database, progress: Progress, allowed: Part) -> Sequence[DictRow]:
+async def users_on(page: Page, database: TenantRows, progress: Progress, allowed: Part) -> Sequence[DictRow]:
     """The accounts on one page, of those that are allowed."""
     generation, horizon = progress.generation(PROJECTION), progress.horizon(PROJECTION)
     return await LIST.rows(database, page, allowed, generation=generation, horizon=horizon)

@@ -26,7 +26,8 @@ async def list_events(
     """Who did what, in the order in which the log recorded it."""
     progress = await reading.reach_list(AUDIT_COPY, PROJECTION)
     page = reading.page(query, caller.tenant, AUDIT_COPY)
-    rows = await events_on(page, reading.database, progress, reading.rows_allowed(caller, READ, COLUMNS))
+    allowed = reading.rows_allowed(caller, READ, COLUMNS)
+    rows = await events_on(page, reading.database.of(caller.tenant), progress, allowed)
     shown, link = page.split(rows, "position")
     return reading.answer_page(EventList(items=await reading.events(caller, shown)), link)
 

@@ -8,7 +8,7 @@ from psycopg.rows import DictRow
 from pydantic import AwareDatetime, Field
 
 from query_service.infrastructure.audit_log import SELECT
-from query_service.infrastructure.database import Database, in_generation
+from query_service.infrastructure.database import Database, TenantRows, in_generation
 from query_service.infrastructure.listing import Listing, Part
 from query_service.infrastructure.pagination import Page, PageQuery, Word
 from query_service.infrastructure.progress import Progress
@@ -34,7 +34,7 @@ LIST = Listing(
 BY_POSITION = """
 SELECT a.position, a.tenant, a.tenant_seq, a.stream, a.version, a.topic, a.payload_format, a.payload, a.metadata,
        a.event_id, a.recorded_at, a.slot, a.leaf_version, a.leaf_hash, o.owner
-  FROM public.audit_events a
+  FROM public.tenant_events a
   LEFT JOIN {generation}.stream_owners o ON o.tenant = a.tenant AND o.stream = a.stream
  WHERE a.tenant = %(tenant)s AND a.position = %(position)s
 """
@@ -56,7 +56,7 @@ class EventQuery(PageQuery):
         return int(self.after) if self.after and BARE_POSITION.fullmatch(self.after) else None
 
 
-async def events_on(page: Page, database: Database, progress: Progress, allowed: Part) -> Sequence[DictRow]:
+async def events_on(page: Page, database: TenantRows, progress: Progress, allowed: Part) -> Sequence[DictRow]:
     """The events on one page, of those that are allowed, none beyond the horizon."""
     generation, horizon = progress.generation(PROJECTION), progress.horizon(AUDIT_COPY, PROJECTION)
     return await LIST.rows(database, page, allowed, generation=generation, horizon=horizon)
@@ -67,4 +67,4 @@ async def event_at(position: int, database: Database, progress: Progress, tenant
     if position > progress.horizon(AUDIT_COPY, PROJECTION):
         return None
     query = in_generation(BY_POSITION, progress.generation(PROJECTION))
-    return await database.row(query, {"tenant": tenant, "position": position})
+    return await database.of(tenant).row(query, {"tenant": tenant, "position": position})

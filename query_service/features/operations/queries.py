@@ -9,11 +9,10 @@ from query_service.features.operations.views import DifferenceView, RebuildView
 from query_service.infrastructure.database import Database
 
 PARKED = sql.SQL("""
-SELECT k.projection, count(*) AS events
-  FROM public.parked_events k
+SELECT k.projection, k.events
+  FROM public.parked_counts_v1() k
   LEFT JOIN public.projections p ON p.name = k.projection
  WHERE k.generation = coalesce(p.active, 'blue')
- GROUP BY k.projection
 """)
 
 

@@ -26,7 +26,8 @@ async def list_policies(
     """The tenant's own policies in the order in which they were added, for admins and auditors."""
     progress = await reading.reach_list(PROJECTION)
     page = reading.page(query, caller.tenant, PROJECTION)
-    rows = await policies_on(page, reading.database, progress, reading.rows_allowed(caller, READ, COLUMNS))
+    allowed = reading.rows_allowed(caller, READ, COLUMNS)
+    rows = await policies_on(page, reading.database.of(caller.tenant), progress, allowed)
     shown, link = page.split(rows, "created_position")
     return reading.answer_page(PolicyList(items=tuple(PolicyView(**row) for row in shown)), link)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg.rows import DictRow
 
-from query_service.infrastructure.database import Database, in_generation
+from query_service.infrastructure.database import Database, TenantRows, in_generation
 from query_service.infrastructure.listing import Listing, Part
 from query_service.infrastructure.pagination import Page
 from query_service.infrastructure.progress import Progress
@@ -24,10 +24,10 @@ LIST = Listing(select=SELECT, position="p.created_position")
 async def policy_by_id(database: Database, progress: Progress, tenant: str, policy_id: UUID) -> DictRow | None:
     """The row of one policy of this tenant that counts."""
     query = in_generation(BY_ID, progress.generation(PROJECTION))
-    return await database.row(query, {"tenant": tenant, "id": policy_id})
+    return await database.of(tenant).row(query, {"tenant": tenant, "id": policy_id})
 
 
-async def policies_on(page: Page, database: Database, progress: Progress, allowed: Part) -> Sequence[DictRow]:
+async def policies_on(page: Page, database: TenantRows, progress: Progress, allowed: Part) -> Sequence[DictRow]:
     """The policies on one page that count, of those that are allowed."""
     generation, horizon = progress.generation(PROJECTION), progress.horizon(PROJECTION)
     counting: Part = ("p.removed_at IS NULL", {})

@@ -34,7 +34,8 @@ async def list_resources(
     """The resources that the caller may read, in the order in which they were made."""
     progress = await reading.reach_list(PROJECTION)
     page = reading.page(query, caller.tenant, PROJECTION)
-    rows = await resources_on(page, reading.database, progress, reading.rows_allowed(caller, READ, COLUMNS))
+    allowed = reading.rows_allowed(caller, READ, COLUMNS)
+    rows = await resources_on(page, reading.database.of(caller.tenant), progress, allowed)
     shown, link = page.split(rows, "created_position")
     return reading.answer_page(ResourceList(items=tuple(ResourceView(**row) for row in shown)), link)
 

@@ -23,7 +23,8 @@ async def list_my_sessions(
     """The caller's sessions that have not expired, in the order in which they were started."""
     progress = await reading.reach_list(PROJECTION)
     page = reading.page(query, str(caller.user_id), PROJECTION)
-    rows = await live_sessions_on(page, reading.database, progress, reading.rows_allowed(caller, READ_OWN, COLUMNS))
+    allowed = reading.rows_allowed(caller, READ_OWN, COLUMNS)
+    rows = await live_sessions_on(page, reading.database.of(caller.tenant), progress, allowed)
     shown, link = page.split(rows, "created_position")
     items = tuple(SessionView(**row, current=row["id"] == caller.session_id) for row in shown)
     return reading.answer_page(SessionList(items=items), link)

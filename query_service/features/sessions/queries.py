@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from psycopg.rows import DictRow
 
-from query_service.infrastructure.database import Database
+from query_service.infrastructure.database import TenantRows
 from query_service.infrastructure.listing import Listing, Part
 from query_service.infrastructure.pagination import Page
 from query_service.infrastructure.progress import Progress
@@ -22,7 +22,7 @@ s.ended_at IS NULL AND s.expires_at > now() AND coalesce(s.used_at, s.created_at
 LIST = Listing(select=SELECT, position="s.created_position")
 
 
-async def live_sessions_on(page: Page, database: Database, progress: Progress, allowed: Part) -> Sequence[DictRow]:
+async def live_sessions_on(page: Page, database: TenantRows, progress: Progress, allowed: Part) -> Sequence[DictRow]:
     """The sessions on one page that go on, of those that are allowed."""
     generation, horizon = progress.generation(PROJECTION), progress.horizon(PROJECTION)
     live: Part = (GOES_ON, {})

@@ -106,8 +106,8 @@ async def test_the_operators_book_is_kept(query_side: QuerySide) -> None:
     requested = RebuildRequested(projection="resources", reason="v2")
     await query_side.log.append("operations-resources", requested, actor="system:cli")
     await query_side.catch_up()
-    row = await query_side.services.database.row(
-        sql.SQL("SELECT tenant, position, projection, action, actor, reason FROM blue.operations")
+    row = await query_side.services.database.of("acme").row(
+        sql.SQL("SELECT tenant, position, projection, action, actor, reason FROM blue.operations"), {}
     )
     assert row == {
         "tenant": "acme",
