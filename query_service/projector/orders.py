@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
+from pydantic import ValidationError
 
 from query_service.infrastructure.schema import AUDIT_COPY
-from shared_kernel.events.envelope import StoredRow
+from shared_kernel.events.contract import Event
+from shared_kernel.events.envelope import Metadata, StoredRow
 from shared_kernel.events.operations import (
     CATEGORY,
     ParkedRetryRequested,
@@ -23,19 +24,21 @@ from shared_kernel.events.operations import (
     SwitchApproved,
 )
 from shared_kernel.messaging.partition import partition_of, slot_of
+from shared_kernel.observability import get_logger
 
 Connection = AsyncConnection[Any]
 
-ACTIONS: Mapping[str, str] = {
-    RebuildRequested.TOPIC: "rebuild",
-    RebuildPaused.TOPIC: "pause",
-    RebuildResumed.TOPIC: "resume",
-    RebuildCancelled.TOPIC: "cancel",
-    SwitchApproved.TOPIC: "switch",
-    RollbackRequested.TOPIC: "rollback",
-    ParkedRetryRequested.TOPIC: "retry",
-    ParkedSkipApproved.TOPIC: "skip",
+ACTIONS: Mapping[type[Event], str] = {
+    RebuildRequested: "rebuild",
+    RebuildPaused: "pause",
+    RebuildResumed: "resume",
+    RebuildCancelled: "cancel",
+    SwitchApproved: "switch",
+    RollbackRequested: "rollback",
+    ParkedRetryRequested: "retry",
+    ParkedSkipApproved: "skip",
 }
+_CONTRACTS = {contract.TOPIC: contract for contract in ACTIONS}
 
 _BEGAN = sql.SQL("""
     SELECT (extract(epoch FROM switched_at) * 1000000)::bigint FROM public.projections WHERE name = %s
@@ -80,12 +83,17 @@ class Order:
 
 
 def order_of(row: StoredRow, epoch: int) -> Order | None:
-    """What this event asks for; None for one that is no request, or one of a newer release."""
-    action = ACTIONS.get(row.topic)
-    if action is None or not row.stream.startswith(f"{CATEGORY}-"):
+    """What this event asks for; None for one that is no request, one of a newer release, or one nobody can read."""
+    contract = _CONTRACTS.get(row.topic)
+    if contract is None or not row.stream.startswith(f"{CATEGORY}-"):
         return None
-    details = orjson.loads(row.payload)
-    return Order(row.position, epoch, details["projection"], action, details, orjson.loads(row.metadata)["actor"])
+    try:
+        details = contract.model_validate_json(row.payload).model_dump(mode="json")
+        actor = Metadata.decode(row.metadata).actor
+    except ValidationError:
+        get_logger().warning("operator's request cannot be read", topic=row.topic, position=row.position)
+        return None
+    return Order(row.position, epoch, details["projection"], ACTIONS[contract], details, actor)
 
 
 async def began_at(connection: Connection) -> int:

@@ -211,6 +211,16 @@ async def test_what_cannot_be_done_is_refused_with_a_reason(side: ReadSide, even
         await eventually(both, "both are refused")
 
 
+@pytest.mark.parametrize("payload", [b"{}", b"[]", b"\xff", b'{"projection": 7}'])
+async def test_request_that_nobody_can_read_is_passed_over(side: ReadSide, payload: bytes) -> None:
+    async with operated(side, 1):
+        before = len(side.history.rows)
+        side.history.append_bytes(f"operations-{NAME}", ParkedSkipApproved.TOPIC, payload)
+        await side.publish(before)
+        await ask(side, RollbackRequested(projection=NAME))
+        await eventually(settled(side, ("rollback", "refused")), "the next one was heard")
+
+
 def forgiving(row: Row | None, recorded: Recorded[TallyRaised]) -> Row:
     """The fixed code."""
     event = recorded.event
