@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--no-emit-index-url --no-emit-find-links --upgrade
 export UV_CUSTOM_COMPILE_COMMAND := make lock
 
-.PHONY: help install demo up down reset test lint long bench compose-test test-docker lock deps openapi
+.PHONY: help install demo up down reset test lint long mutation bench compose-test test-docker lock deps openapi
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ lint-architecture:
 long: install ## run the long tests; figures go to docs/results
 	$(BIN)/pytest -m long --timeout 0 $(ARGS)
 
+mutation: install ## change tokens, policies and cryptography place by place; at least 90 % must be noticed
+	$(BIN)/python -m tests.security.mutation $(ARGS)
+
 bench: install ## measure against peers in one run: table, JSON, plot
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
@@ -69,6 +72,7 @@ lock: install ## write the lock files anew from pyproject.toml
 	$(LOCK) --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra embedded --extra dev --output-file requirements-dev.lock pyproject.toml
 	$(LOCK) --group build --output-file requirements-build.lock
+	$(LOCK) --group mutation --constraint requirements-dev.lock --output-file requirements-mutation.lock
 
 deps: install ## draw who imports whom, refuse cycles
 	$(BIN)/python -m tests.support.dependencies $(PACKAGES)

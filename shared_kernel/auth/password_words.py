@@ -29,12 +29,10 @@ def is_made_of(password: str, words: Iterable[str]) -> bool:
     """
     folded = password.casefold()
     left, alike = list(folded), folded.translate(_ALIKE)
-    found = False
-    for word in sorted(words, key=len, reverse=True):
-        for match in re.finditer(re.escape(word), alike):
-            found = True
-            left[match.start() : match.end()] = " " * len(word)
-    return found and sum(character.isalpha() for character in left) < OWN_LETTERS
+    found = [match.span() for word in words for match in re.finditer(re.escape(word), alike)]
+    for start, end in found:
+        left[start:end] = " " * (end - start)
+    return bool(found) and sum(character.isalpha() for character in left) < OWN_LETTERS
 
 
 def _parts(text: str) -> list[str]:

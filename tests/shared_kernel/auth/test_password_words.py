@@ -58,6 +58,15 @@ def test_own_letters_are_counted_without_digits_and_signs() -> None:
     assert not is_made_of("12345678", words)
 
 
+def test_overlapping_words_count_together() -> None:
+    assert is_made_of("adamantine", words_of("adam", "mantine"))
+    assert is_made_of("mantinadam9", words_of("adam", "mantin", "tina"))
+
+
+def test_word_has_three_letters_at_least() -> None:
+    assert words_of("ada", "bo") == {"ada"}
+
+
 def test_addresses_and_names_count_by_their_words() -> None:
     assert words_of("Ada.King7@acme.example", "Bo") == words_of("ada", "king", "king7", "acme", "example")
 

@@ -67,6 +67,26 @@ def test_short_repeated_counting_or_placeholder_secret_is_refused(value: str | b
         require_strong("TWINLOG_SHARED_SECRET", value)
 
 
+def test_pattern_is_one_when_it_stands_there_twice_in_whole() -> None:
+    part = hashlib.sha256(b"7").digest()[:17]
+    require_strong("TWINLOG_SHARED_SECRET", part + part[:-1])
+    with pytest.raises(
+        WeakSecret, match=r"^TWINLOG_SHARED_SECRET repeats a pattern; it needs at least 32 random bytes\.$"
+    ):
+        require_strong("TWINLOG_SHARED_SECRET", part + part)
+
+
+def test_counting_is_when_more_than_half_of_the_bytes_follow_their_neighbour() -> None:
+    for following, strong in ((16, True), (17, False)):
+        value = bytes(range(50, 50 + following + 1)) + bytes(range(100, 250, 7))[: 31 - following]
+        assert len(value) == 32
+        if strong:
+            require_strong("TWINLOG_SHARED_SECRET", value)
+        else:
+            with pytest.raises(WeakSecret):
+                require_strong("TWINLOG_SHARED_SECRET", value)
+
+
 def test_eight_different_bytes_in_no_order_are_the_fewest_accepted() -> None:
     digest = hashlib.sha512(b"6").digest()
     require_strong("TWINLOG_SHARED_SECRET", bytes(byte % 8 * 29 for byte in digest))
