@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from query_service.features.accounts.permissions import COLUMNS, READ, READ_OWN, READ_REASON
+from query_service.features.accounts.permissions import COLUMNS, READ, READ_OWN, READ_REASON, attributes_of
 from query_service.features.accounts.queries import PROJECTION, UserQuery, user_by_id, users_on
 from query_service.features.accounts.views import MeView, UserList, UserView
 from query_service.infrastructure.reading import VERSIONED, ReadingOf, found, read_responses
@@ -47,5 +47,6 @@ async def read_user(
     """One account of the tenant, for admins and auditors."""
     progress = await reading.reach_row(PROJECTION)
     row = found(await user_by_id(reading.database, progress, caller.tenant, user_id))
+    reading.require(caller, READ, attributes_of(row))
     reason = reading.may(caller, READ_REASON)
     return reading.answer_version(lambda: UserView.of(row, reason=reason), row["version"], known)

@@ -2,7 +2,10 @@
 suspended.
 """
 
-from shared_kernel.auth.policy import Columns
+from collections.abc import Mapping
+from typing import Any
+
+from shared_kernel.auth.policy import Columns, ObjectAttributes
 from shared_kernel.auth.ruleset import EVERY_ROLE
 from shared_kernel.feature import Permission, Policy
 
@@ -19,3 +22,8 @@ POLICIES = (
 )
 
 COLUMNS = Columns(tenant="u.tenant", owner="u.id")
+
+
+def attributes_of(row: Mapping[str, Any]) -> ObjectAttributes:
+    """The same attributes as COLUMNS, of a row that has been read: an account belongs to its user."""
+    return ObjectAttributes(READ.kind, row["tenant"], row["id"])

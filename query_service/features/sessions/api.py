@@ -24,7 +24,7 @@ async def list_my_sessions(
     progress = await reading.reach_list(PROJECTION)
     page = reading.page(query, str(caller.user_id), PROJECTION)
     allowed = reading.rows_allowed(caller, READ_OWN, COLUMNS)
-    rows = await live_sessions_on(page, reading.database.of(caller.tenant), progress, allowed)
+    rows = await live_sessions_on(page, reading.database.of(caller.tenant), progress, allowed, caller.user_id)
     shown, link = page.split(rows, "created_position")
     items = tuple(SessionView(**row, current=row["id"] == caller.session_id) for row in shown)
     return reading.answer_page(SessionList(items=items), link)

@@ -1,6 +1,7 @@
 """The questions about sign-in sessions, in SQL."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from psycopg.rows import DictRow
 
@@ -22,8 +23,11 @@ s.ended_at IS NULL AND s.expires_at > now() AND coalesce(s.used_at, s.created_at
 LIST = Listing(select=SELECT, position="s.created_position")
 
 
-async def live_sessions_on(page: Page, database: TenantRows, progress: Progress, allowed: Part) -> Sequence[DictRow]:
-    """The sessions on one page that go on, of those that are allowed."""
+async def live_sessions_on(
+    page: Page, database: TenantRows, progress: Progress, allowed: Part, whose: UUID
+) -> Sequence[DictRow]:
+    """The sessions of one user on one page that go on, of those that are allowed."""
     generation, horizon = progress.generation(PROJECTION), progress.horizon(PROJECTION)
+    theirs: Part = ("s.user_id = %(whose)s", {"whose": whose})
     live: Part = (GOES_ON, {})
-    return await LIST.rows(database, page, allowed, live, generation=generation, horizon=horizon)
+    return await LIST.rows(database, page, allowed, theirs, live, generation=generation, horizon=horizon)

@@ -89,7 +89,12 @@ class SessionHandlers:
         return await self._carry_out(replace(work, claims=_release(session)), call)
 
     async def end_others(self, principal: Principal, call: Call) -> Answer:
-        """End all sessions of the caller but the one that asks; the answer is about the last of them."""
+        """End all sessions of the caller but the one that asks; the answer is about the last of them.
+
+        Raises Forbidden where the caller may not end their own.
+        """
+        own = ObjectAttributes(END.kind, principal.tenant, principal.user_id)
+        self._execution.policies.require(principal, END, own)
         ended = await self.end_sessions_of(
             principal.tenant, principal.user_id, "signed-out", call=call, spare=principal.session_id
         )
