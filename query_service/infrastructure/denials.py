@@ -15,7 +15,7 @@ import psycopg
 
 from query_service.infrastructure import policies
 from query_service.infrastructure.database import Database, in_generation
-from query_service.infrastructure.feed import FeedUnavailable, LogFacts
+from query_service.infrastructure.feed import FeedUnavailable
 from query_service.infrastructure.freshness import Freshness
 from query_service.infrastructure.policies import PolicyReader
 from query_service.infrastructure.progress import Progress
@@ -25,7 +25,7 @@ from shared_kernel.clock import microseconds
 from shared_kernel.errors import ServiceUnavailable
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.sessions import SessionEnded
-from shared_kernel.messaging.feed import PAGE
+from shared_kernel.messaging.feed import PAGE, LogFacts
 from shared_kernel.messaging.mark import Mark
 from shared_kernel.observability import get_logger
 

@@ -19,6 +19,7 @@ from shared_kernel.messaging.feed import (
     PAGE_LIMIT,
     PARTITIONS_HEADER,
     SUMS_PATH,
+    LogFacts,
     decode,
 )
 from shared_kernel.transport import trust_in
@@ -32,15 +33,6 @@ class FeedUnavailable(TwinlogError):
     """The command service's feed cannot be read just now."""
 
     status = 503
-
-
-@dataclass(frozen=True, slots=True)
-class LogFacts:
-    """What the feed says about the log besides its events."""
-
-    epoch: int
-    head: int
-    partitions: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from query_service.infrastructure.database import Database, in_generation
-from query_service.infrastructure.feed import LogFacts
 from query_service.infrastructure.progress import Progress
 from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.auth.tenant_policies import PolicyNews, TenantPolicies, news_of, policy_of
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.policies import TOPICS
+from shared_kernel.messaging.feed import LogFacts
 from shared_kernel.privacy.payload import PayloadCodec
 
 PROJECTION = "policies"

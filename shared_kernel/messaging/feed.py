@@ -5,6 +5,7 @@
 """
 
 import base64
+from dataclasses import dataclass
 from uuid import UUID
 
 import orjson
@@ -21,6 +22,15 @@ PAGE_LIMIT = 10_000
 """The largest `limit` that the feed serves in one answer, for readers that take the lines as they come."""
 PAGE = 2_000
 """What a reader asks for who keeps the whole answer in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogFacts:
+    """Where the log stands: its epoch, its newest position (0: empty) and its number of partitions."""
+
+    epoch: int
+    head: int
+    partitions: int
 
 
 def encode(row: StoredRow) -> bytes:

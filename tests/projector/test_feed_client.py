@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI, Response
 
 from query_service.infrastructure import feed as feed_module
-from query_service.infrastructure.feed import Feed, FeedUnavailable, LogFacts, Stretch
-from shared_kernel.messaging.feed import FEED_PATH, encode
+from query_service.infrastructure.feed import Feed, FeedUnavailable, Stretch
+from shared_kernel.messaging.feed import FEED_PATH, LogFacts, encode
 from shared_kernel.web.server import serve
 from tests.support.feed_server import CREDENTIAL, FeedServer, running_feed
 from tests.support.history import History

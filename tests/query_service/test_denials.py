@@ -6,10 +6,11 @@ from uuid import UUID
 import pytest
 
 from query_service.infrastructure.denials import Denials, Marks
-from query_service.infrastructure.feed import FeedUnavailable, LogFacts
+from query_service.infrastructure.feed import FeedUnavailable
 from query_service.infrastructure.progress import Live, Progress
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.sessions import SessionEnded
+from shared_kernel.messaging.feed import LogFacts
 from shared_kernel.messaging.mark import Mark
 from tests.support.query_side import QuerySide
 from tests.support.stories import NOON, recorded

@@ -13,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from command_service.infrastructure.event_store.port import IdempotencyRecord, KeptState, StoreUnavailable
 from command_service.infrastructure.event_store.together import Together
 from shared_kernel.events.envelope import StoredRow
+from shared_kernel.messaging.feed import LogFacts
 
 BATCH = 1_000
 _END = 2**63 - 1
@@ -100,15 +101,6 @@ class Installation:
 
     installation_id: UUID
     epoch: int
-    partitions: int
-
-
-@dataclass(frozen=True, slots=True)
-class LogFacts:
-    """Where the log stands: its epoch, its newest position (0: empty) and its number of partitions."""
-
-    epoch: int
-    head: int
     partitions: int
 
 

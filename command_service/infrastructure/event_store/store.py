@@ -28,9 +28,10 @@ from command_service.infrastructure.event_store.port import (
     StoreUnavailable,
     UnregisteredTopic,
 )
-from command_service.infrastructure.event_store.reads import Installation, LogFacts, PartitionPage, Reads
+from command_service.infrastructure.event_store.reads import Installation, PartitionPage, Reads
 from shared_kernel.events.archiving import StreamArchived
 from shared_kernel.events.envelope import StoredRow
+from shared_kernel.messaging.feed import LogFacts
 
 MAX_PAYLOAD = 1_048_576
 MAX_METADATA = 16_384
