@@ -1,27 +1,8 @@
-"""What the documents about security say is what the code does: whatever can drift is read here against the code."""
+"""Routes and values that documents about security tell of are those that there are."""
 
-import json
 import re
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "docs/security"
-
-
-def text_of(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
-
-
-def routes_of(service: str) -> dict[str, dict[str, Any]]:
-    """What the OpenAPI document says of each route, by `PUT /v1/...`."""
-    paths = json.loads((ROOT / f"docs/api/{service}.openapi.json").read_text(encoding="utf-8"))["paths"]
-    return {
-        f"{method.upper()} {path}": operation
-        for path, methods in paths.items()
-        for method, operation in methods.items()
-        if isinstance(operation, dict)
-    }
+from tests.security.reading import routes_of, text_of
 
 
 def test_routes_that_ask_for_fresh_proof_are_those_of_the_document() -> None:
