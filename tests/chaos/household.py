@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -11,22 +10,15 @@ from random import Random
 
 import redis
 
-from deploy.local import environment, ports
-from deploy.local.child import Program
-from deploy.local.data_folder import DataFolder
-from deploy.local.environment import Environments
 from deploy.local.processes import FIRST_PAUSE, Process, ProcessGroup
-from tests.support.processes import ROOT
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
+from tests.support.workers import beside, redis_url_of
 
 FLUSH = "flushall"
 OF_THE_STACK = ("relay", "projector", "valkey", "postgres")
-SECOND = {
-    "relay-b": ("command", "command_service.relay", "RELAY_PORT"),
-    "projector-b": ("query", "query_service.projector", "PROJECTOR_PORT"),
-}
-"""The processes that the stack has not: whose settings, which module, which setting is their port."""
+SECOND = ("relay-b", "projector-b")
+"""The processes that the stack has not."""
 
 VICTIMS = (*OF_THE_STACK, *SECOND, FLUSH)
 BACK_WITHIN = 60.0
@@ -87,31 +79,15 @@ class Household:
 @asynccontextmanager
 async def household(stack: Stack) -> AsyncIterator[Household]:
     """Run a second relay and a second projector beside those of the stack; at the end they are stopped in order."""
-    folder = DataFolder(stack.data)
-    variables = environment.of_running(folder)
-    assert variables is not None
-    processes = [_process(name, folder, variables) for name in SECOND]
+    processes = [beside(stack, name) for name in SECOND]
     second = ProcessGroup(processes, lambda _: None)
     await asyncio.to_thread(second.start)
     reviving = asyncio.create_task(_revive(second, processes))
     try:
-        yield Household(stack, second, variables.query["REDIS_URL"])
+        yield Household(stack, second, redis_url_of(stack))
     finally:
         reviving.cancel()
         await asyncio.to_thread(second.stop)
-
-
-def _process(name: str, folder: DataFolder, variables: Environments) -> Process:
-    service, module, port_name = SECOND[name]
-    port = ports.free_port(ports.LOOPBACK)
-    own = {f"{environment.PREFIX}{port_name}": str(port)}
-    program = Program(
-        argv=[sys.executable, "-m", module],
-        env={**variables.for_process(service), **own},
-        cwd=ROOT,
-        log=folder.logs / f"{name}.log",
-    )
-    return Process(name, program, f"http://{ports.LOOPBACK}:{port}/readyz")
 
 
 async def _revive(group: ProcessGroup, processes: list[Process]) -> None:

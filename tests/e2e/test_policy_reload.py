@@ -1,0 +1,68 @@
+"""Rules are put in force anew all the time, and no worker of either service decides by none, or by old ones."""
+
+import os
+import time
+from typing import Any
+
+import pytest
+
+from tests.e2e.policy_reload import COMES_AND_GOES, WITHIN, Change, Findings, campaign
+from tests.support import results
+from tests.support.aftermath import until_ready
+from tests.support.stack import Stack
+from tests.support.workers import two_of_each
+
+
+def assert_nothing_wrong(findings: Findings) -> None:
+    assert not findings.wrong, findings.wrong[:20]
+    assert not findings.undecided
+    assert set(findings.changes) == set(COMES_AND_GOES)
+    assert findings.latest <= WITHIN
+
+
+@pytest.mark.asvs("V8.2.1")
+async def test_no_decision_is_wrong_while_rules_change(stack: Stack) -> None:
+    await until_ready(stack)
+    async with two_of_each(stack) as workers:
+        findings = await campaign(stack, workers, 400, seed=1)
+    assert_nothing_wrong(findings)
+    assert len(findings.decisions) == 8
+
+
+@pytest.mark.long
+@pytest.mark.timeout(0)
+async def test_none_of_ten_thousand_decisions_is_wrong_while_rules_change(stack: Stack) -> None:
+    """POLICY_DECISIONS and POLICY_SEED choose another number and another order."""
+    decisions, seed = (
+        int(os.environ.get("POLICY_DECISIONS", "10000")),
+        int(os.environ.get("POLICY_SEED", time.time_ns())),
+    )
+    await until_ready(stack)
+    async with two_of_each(stack) as workers:
+        begun = time.monotonic()
+        findings = await campaign(stack, workers, decisions, seed)
+        results.write("policy-reload", figures(findings, seed, time.monotonic() - begun))
+    assert_nothing_wrong(findings)
+
+
+def figures(findings: Findings, seed: int, seconds: float) -> dict[str, Any]:
+    return {
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "workers": {"command": 2, "query": 2},
+        "decisions": findings.decisions.total(),
+        "decisions_by_kind": dict(sorted(findings.decisions.items())),
+        "undecided_answers": dict(findings.undecided),
+        "policies_put_in_force": findings.reloads,
+        "latest_decision_by_older_rules_seconds": round(findings.latest, 3),
+        "wrong_decisions": len(findings.wrong),
+    }
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked", "right"),
+    [(True, 5.0, True), (True, 10.9, True), (True, 11.3, False), (False, 9.0, False), (False, 10.0, True)],
+)
+def test_decision_by_older_rules_counts_as_right_for_a_second(allowed: bool, asked: float, right: bool) -> None:
+    findings = Findings(changes={"resources:read": [Change(allowed=False, sent=10.0, known=10.2)]})
+    assert findings._could_be("resources:read", allowed, asked, asked + 0.05) is right
