@@ -143,7 +143,7 @@ def bootstrap(
     passwords = passwords or Passwords.guarded(settings.password_words, settings.breached_passwords_file)
     vault = KeyVault(vault_pool := _vault_pool(settings), Kek.parse(settings.kek.get_secret_value()))
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
-    signer = TokenSigner(keys := TokenKeys(settings.token_key_file, clock))
+    signer = TokenSigner(keys := TokenKeys(settings.token_key_file, clock), settings.issuer)
     tenant_policies, denials = _news(settings, log, policies, execution.codec)
     metrics, rates = _measured(settings, metrics or Metrics(SERVICE), log)
     attempts = _attempts(settings, rates.limiter, metrics)
@@ -186,7 +186,7 @@ def _gate(
     clock: Clock,
 ) -> Gate:
     outside = OutsideIssuers(load_issuers(settings.outside_issuers_file))
-    verifier = TokenVerifier(signer.keys)
+    verifier = TokenVerifier(signer.keys, signer.issuer)
 
     async def verify(token: str, now: datetime) -> VerifiedToken:
         return verifier.verify(token, now)

@@ -160,7 +160,7 @@ def _gate(
     clock: Clock,
 ) -> Gate:
     outside = OutsideIssuers(load_issuers(settings.outside_issuers_file))
-    verify = RemoteVerifier(keys).verify
+    verify = RemoteVerifier(keys, settings.issuer).verify
     return Gate(verify, outside, policies=policies, denials=denials.known, rates=rates, clock=clock)
 
 

@@ -18,7 +18,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from shared_kernel.auth.outside.issuer import safe_address
 from shared_kernel.auth.secrets import require_strong
+from shared_kernel.auth.tokens import ISSUER
 from shared_kernel.errors import StartupRefused
 from shared_kernel.privacy.kek import Kek
 from shared_kernel.rates.quota import Quota
@@ -64,6 +66,11 @@ def _quota(text: str) -> str:
     return text
 
 
+def _issuer(name: str) -> str:
+    return name if name == ISSUER else safe_address(name).rstrip("/")
+
+
+IssuerName = Annotated[str, AfterValidator(_issuer)]
 QuotaText = Annotated[str, AfterValidator(_quota)]
 PostgresUrl = Annotated[str, AfterValidator(_postgres)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
@@ -78,6 +85,7 @@ class SharedSettings(BaseSettings):
     service share them when Redis cannot be asked. `trusted_proxies` are networks whose `forwarded_header` is believed,
     `cors_origins` the origins whose pages may read answers; both are lists with commas or spaces.
     `outside_issuers_file` is a JSON list of issuers whose access tokens are accepted besides our own.
+    `issuer` is the `iss` of our own access tokens, best the address that callers reach the command API at.
     `tls_certificate_file` and `tls_key_file` let a process speak HTTPS itself; with `require_tls` it does not start if
     any of its connections would go in clear.
     """
@@ -91,6 +99,7 @@ class SharedSettings(BaseSettings):
     )
 
     env: Literal["production", "development"] = "production"
+    issuer: IssuerName = ISSUER
     data: Path | None = None
     outside_issuers_file: Path | None = None
     host: str = "127.0.0.1"

@@ -1,6 +1,6 @@
 """What OAuth clients have to know about this server (RFC 8414), so that nobody configures it by hand."""
 
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from shared_kernel.auth.elevation import ELEVATED
 from shared_kernel.auth.jwk import ALGORITHM
 from shared_kernel.auth.jwks import PATH as KEYS_PATH
-from shared_kernel.auth.tokens import ISSUER
+from shared_kernel.auth.tokens import ISSUER, TokenSigner
 from shared_kernel.web.access import public
 
 PATH = "/.well-known/oauth-authorization-server"
@@ -16,7 +16,7 @@ PATH = "/.well-known/oauth-authorization-server"
 router = APIRouter(tags=["infrastructure"])
 
 EXAMPLE: dict[str, Any] = {
-    "issuer": ISSUER,
+    "issuer": "https://commands.example",
     "token_endpoint": "https://commands.example/v1/token",
     "revocation_endpoint": "https://commands.example/v1/token/revoke",
     "jwks_uri": f"https://commands.example{KEYS_PATH}",
@@ -28,6 +28,12 @@ EXAMPLE: dict[str, Any] = {
     "acr_values_supported": ["aal1", "aal2", ELEVATED],
     "access_token_signing_alg_values_supported": [ALGORITHM],
 }
+
+
+class Services(Protocol):
+    """What this route needs of the service it is mounted in."""
+
+    signer: TokenSigner
 
 
 class ServerMetadata(BaseModel):
@@ -50,10 +56,12 @@ class ServerMetadata(BaseModel):
 
 @router.get(PATH, dependencies=[public()])
 async def server_metadata(request: Request) -> ServerMetadata:
-    """Where tokens are issued, ended and checked (RFC 8414), at the address that this request was sent to."""
-    base = str(request.base_url).rstrip("/")
+    """Where tokens are issued, ended and checked (RFC 8414); at the issuer's address, if it is one."""
+    services: Services = request.app.state.services
+    issuer = services.signer.issuer
+    base = str(request.base_url).rstrip("/") if issuer == ISSUER else issuer
     return ServerMetadata(
-        issuer=ISSUER,
+        issuer=issuer,
         token_endpoint=f"{base}/v1/token",
         revocation_endpoint=f"{base}/v1/token/revoke",
         jwks_uri=f"{base}{KEYS_PATH}",

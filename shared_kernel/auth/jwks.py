@@ -14,7 +14,7 @@ import structlog
 
 from shared_kernel.auth.claims import UnknownKey
 from shared_kernel.auth.jwk import Jwk
-from shared_kernel.auth.tokens import TokenVerifier, VerifiedToken
+from shared_kernel.auth.tokens import ISSUER, TokenVerifier, VerifiedToken
 from shared_kernel.errors import ServiceUnavailable
 from shared_kernel.transport import trust_in
 
@@ -123,9 +123,9 @@ async def document_of(client: httpx2.AsyncClient, url: str) -> bytes:
 class RemoteVerifier:
     """Verifies tokens with keys from elsewhere."""
 
-    def __init__(self, keys: RemoteKeys) -> None:
+    def __init__(self, keys: RemoteKeys, issuer: str = ISSUER) -> None:
         self._keys = keys
-        self._verifier = TokenVerifier(lambda: keys.keys)
+        self._verifier = TokenVerifier(lambda: keys.keys, issuer)
 
     async def verify(self, token: str, now: datetime) -> VerifiedToken:
         """The keys are fetched when they are due, and once more when the token names an unknown one.

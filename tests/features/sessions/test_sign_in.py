@@ -68,6 +68,20 @@ async def test_account_of_one_tenant_cannot_sign_in_to_another(command_side: Com
     assert error_of(await command_side.sign_in(form(ada), Tenant="acme")) == "invalid_grant"
 
 
+async def test_answers_with_tokens_are_kept_by_nobody_and_no_key_replays_them(command_side: CommandSide) -> None:
+    """RFC 6749, section 5.1. A key is ignored: a repeated sign-in is another session, a repeated refresh the same."""
+    ada = await command_side.register()
+    first = await command_side.sign_in(form(ada), **{"Idempotency-Key": "k"})
+    assert (first.headers["Cache-Control"], first.headers["Pragma"]) == ("no-store", "no-cache")
+    second = await command_side.sign_in(form(ada), **{"Idempotency-Key": "k"})
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert first.json()["refresh_token"] != second.json()["refresh_token"]
+    assert await command_side.rows("SELECT key FROM idempotency") == []
+    refreshing = {"grant_type": "refresh_token", "refresh_token": first.json()["refresh_token"]}
+    again = [(await command_side.sign_in(refreshing, **{"Idempotency-Key": "k"})).json() for _ in range(2)]
+    assert again[0]["refresh_token"] == again[1]["refresh_token"]
+
+
 @pytest.mark.asvs("V6.2.8")
 async def test_password_is_taken_literally(command_side: CommandSide) -> None:
     ada = await command_side.register()

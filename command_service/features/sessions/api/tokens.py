@@ -17,7 +17,8 @@ from shared_kernel.web.problems import problem_responses
 
 router = APIRouter()
 
-NO_STORE = {"Cache-Control": "no-store"}
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+"""For answers with tokens (RFC 6749, section 5.1)."""
 
 
 class Services(Protocol):
@@ -45,9 +46,11 @@ async def issue_token(
     form: Annotated[TokenForm, Form()],
     tokens: Handlers,
     origin: Annotated[Origin, Depends(origin_of)],
+    response: Response,
     tenant: TenantHeader = DEFAULT_TENANT,
 ) -> Token:
     """Sign in with address and password, or go on with a refresh token, which is exchanged for a new one."""
+    response.headers.update(NO_STORE)
     return await tokens.issue_token(form, tenant, origin)
 
 

@@ -66,7 +66,7 @@ class TokenHandlers:
         self._factors = factors
         self._roles = roles
         self._signer = signer
-        self._verifier = TokenVerifier(signer.keys)
+        self._verifier = TokenVerifier(signer.keys, signer.issuer)
         self._refresh_tokens = refresh_tokens
 
     async def issue_token(self, form: TokenForm, tenant: str, origin: Origin) -> Token:
