@@ -1,11 +1,12 @@
-"""How mutants are counted: what no test noticed is never called noticed."""
+"""How mutants are counted: what no test noticed is never called noticed, and the kept figures keep the promise."""
 
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.security.mutation import counted, figures, score, table, total
+from tests.security.mutation import FLOOR, counted, figures, score, table, total
+from tests.support import results
 
 
 def written(folder: Path, name: str, *codes: int | None) -> None:
@@ -33,3 +34,12 @@ def test_table_and_figures_say_the_same() -> None:
     assert (found["mutants"], found["killed"], found["survived"], found["score_per_cent"]) == (20, 19, 1, 95.0)
     assert found["modules"]["a"] == {"killed": 9, "survived": 1, "score_per_cent": 90.0}
     assert [line.split()[-1] for line in table(counts).splitlines()[1:]] == ["90.0%", "100.0%", "95.0%"]
+
+
+def test_kept_figures_are_of_every_module_and_reach_the_floor() -> None:
+    kept = json.loads((results.FOLDER / "mutation.json").read_text(encoding="utf-8"))
+    assert kept["score_per_cent"] >= FLOOR
+    assert kept["mutants"] == sum(kept[fate] for fate in ("killed", "survived", "timeout", "untested", "odd"))
+    assert {"shared_kernel.auth.tokens", "shared_kernel.auth.policy", "shared_kernel.privacy.cipher"} <= set(
+        kept["modules"]
+    )

@@ -1,6 +1,7 @@
 """How a document of keys is fetched, and what is wrong with one that is not taken."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx2
 import orjson
@@ -9,6 +10,7 @@ import pytest
 from shared_kernel.auth.jwks import MAX_BYTES, PATH, TIMEOUT, RemoteKeys, _by_kid, document_of
 from tests.shared_kernel.auth.forging import KEY, SIGNER
 from tests.shared_kernel.auth.key_service import KeyService, key_service
+from tests.support.certificates import Authority, tls_listener
 
 
 @pytest.fixture
@@ -73,3 +75,13 @@ async def test_slash_at_the_end_of_an_address_makes_no_difference(address: str) 
     keys = RemoteKeys(address)
     assert keys._url == "https://a.example/X" + PATH
     await keys.aclose()
+
+
+async def test_keys_are_taken_from_nobody_whom_the_given_authority_does_not_know(tmp_path: Path) -> None:
+    ours, other = (Authority.found(tmp_path, name) for name in ("ours", "other"))
+    with tls_listener(ours.certificate(tmp_path, "command")) as listener:
+        for trusted in (ours.file, other.file, None):
+            keys = RemoteKeys(f"https://127.0.0.1:{listener.port}", authority=trusted)
+            assert not await keys.refresh(), "the listener publishes none"
+            await keys.aclose()
+    assert listener.greeted == [True, False, False]

@@ -63,6 +63,11 @@ def test_overlapping_words_count_together() -> None:
     assert is_made_of("mantinadam9", words_of("adam", "mantin", "tina"))
 
 
+def test_word_that_stands_there_again_and_again_is_still_one_word() -> None:
+    assert is_made_of("12-adam-34-adam-56-adam", words_of("adam"))
+    assert not is_made_of("12-adam-34-adam-wxyz", words_of("adam"))
+
+
 def test_word_has_three_letters_at_least() -> None:
     assert words_of("ada", "bo") == {"ada"}
 
