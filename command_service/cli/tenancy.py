@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from pydantic import SecretStr, TypeAdapter
 
 from command_service.bootstrap import Services
 from command_service.cli.services import Json, refusing_values, with_services
-from command_service.features.access.commands import CreateTenant, GrantRole, Role, TenantSlug
+from command_service.features.access.commands import ChangeSecondFactor, CreateTenant, GrantRole, Role, TenantSlug
 from command_service.features.accounts.commands import Registration
 from command_service.infrastructure.call import DEFAULT_TENANT, Call
 from command_service.settings import load
@@ -18,6 +19,13 @@ from shared_kernel.terminal import say, sentences
 
 tenants = typer.Typer(no_args_is_help=True, help="Tenants: worlds of their own for users and what they own.")
 users = typer.Typer(no_args_is_help=True, help="Users, as far as operators make them.")
+
+
+class Rule(StrEnum):
+    """What a tenant asks of whoever signs in."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
 
 
 @tenants.command()
@@ -37,6 +45,25 @@ def create(
         command = CreateTenant(TypeAdapter(TenantSlug).validate_python(slug), invitation_only)
         asyncio.run(with_services(load(), lambda services: _create_tenant(services, command)))
         say({"tenant": slug}, as_json=as_json, sentence=f"The tenant {slug} is created.")
+
+
+@tenants.command("second-factor")
+def second_factor(
+    slug: Annotated[str, typer.Argument(help="Its name in addresses.")],
+    rule: Annotated[Rule, typer.Argument(help="Whether whoever signs in without a second factor holds any role.")],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Let roles count in a tenant only for whoever signs in with a second factor, or for everybody again.
+
+    Example: twinlog tenants second-factor acme required
+    """
+    with sentences(as_json=as_json), refusing_values(as_json=as_json):
+        command = ChangeSecondFactor(rule is Rule.REQUIRED)
+        tenant = TypeAdapter(TenantSlug).validate_python(slug)
+        asyncio.run(with_services(load(), lambda services: _change_second_factor(services, tenant, command)))
+        sentence = f"From the next token on a second factor is {rule.value} in {slug}."
+        say({"tenant": slug, "second_factor": rule.value}, as_json=as_json, sentence=sentence)
 
 
 @users.command("create-admin")
@@ -68,6 +95,10 @@ def create_admin(
 
 async def _create_tenant(services: Services, command: CreateTenant) -> None:
     await services.access.create_tenant(command, Call.of_system(command.slug, "cli"))
+
+
+async def _change_second_factor(services: Services, tenant: str, command: ChangeSecondFactor) -> None:
+    await services.access.change_second_factor(command, Call.of_system(tenant, "cli"))
 
 
 async def _make_admin(services: Services, tenant: str, registration: Registration) -> str:

@@ -42,6 +42,15 @@ class TenantRegistrationChanged(Event):
     invitation_only: bool
 
 
+class TenantSecondFactorChanged(Event):
+    """From now on roles count in the tenant only for whoever signs in with a second factor, or for everybody."""
+
+    TOPIC: ClassVar[str] = "access.TenantSecondFactorChanged.v1"
+
+    slug: str
+    required: bool
+
+
 class InvitationIssued(Event):
     """One person may register with a code, whose SHA-256 (hexadecimal) this is; stream `invitations-<id>`."""
 

@@ -110,3 +110,12 @@ def test_without_a_key_file_there_is_nothing_to_rotate(variables: dict[str, str]
         given = {**variables, "TWINLOG_TOKEN_KEY_FILE": path} if path else variables
         code, answer = typed(given, "keys", "rotate")
         assert (code, why in answer["detail"]) == (2, True)
+
+
+@pytest.mark.asvs("V6.3.3")
+def test_operator_lets_a_tenant_ask_for_a_second_factor(variables: dict[str, str]) -> None:
+    assert typed(variables, "tenants", "create", "acme")[0] == 0
+    told = {"ok": True, "tenant": "acme", "second_factor": "required"}
+    assert typed(variables, "tenants", "second-factor", "acme", "required") == (0, told)
+    assert typed(variables, "tenants", "second-factor", "acme", "optional")[0] == 0
+    assert typed(variables, "tenants", "second-factor", "nowhere", "required")[1]["code"] == "not-found"

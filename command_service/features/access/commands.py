@@ -58,6 +58,13 @@ class ChangeRegistration:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeSecondFactor:
+    """Say whether roles count in a tenant only for whoever signs in with a second factor."""
+
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
 class IssueInvitation:
     """Let one person register with the code of this hash."""
 

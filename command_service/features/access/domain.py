@@ -5,6 +5,7 @@ from datetime import datetime
 
 from command_service.features.access.commands import (
     ChangeRegistration,
+    ChangeSecondFactor,
     CreateTenant,
     GrantRole,
     IssueInvitation,
@@ -12,7 +13,7 @@ from command_service.features.access.commands import (
     WithdrawInvitation,
     WithdrawRole,
 )
-from shared_kernel.errors import ImpossibleHistory, Refusal
+from shared_kernel.errors import ImpossibleHistory, NotFound, Refusal
 from shared_kernel.events.access import (
     InvitationIssued,
     InvitationWithdrawn,
@@ -20,16 +21,21 @@ from shared_kernel.events.access import (
     RoleWithdrawn,
     TenantCreated,
     TenantRegistrationChanged,
+    TenantSecondFactorChanged,
 )
 from shared_kernel.events.contract import Event
 
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """A tenant that exists; with `invitation_only` nobody registers in it without an invitation."""
+    """A tenant that exists; with `invitation_only` nobody registers in it without an invitation.
+
+    With `second_factor` whoever signs in without one holds no role, and so reaches their own account alone.
+    """
 
     slug: str
     invitation_only: bool = False
+    second_factor: bool = False
 
 
 class TenantAlreadyExists(Refusal):
@@ -49,6 +55,14 @@ def change_registration(tenant: Tenant, command: ChangeRegistration, now: dateti
     return (TenantRegistrationChanged(slug=tenant.slug, invitation_only=command.invitation_only),)
 
 
+def change_second_factor(tenant: Tenant | None, command: ChangeSecondFactor, now: datetime) -> tuple[Event, ...]:
+    if tenant is None:
+        raise NotFound
+    if tenant.second_factor == command.required:
+        return ()
+    return (TenantSecondFactorChanged(slug=tenant.slug, required=command.required),)
+
+
 def evolve_tenant(tenant: Tenant | None, event: Event) -> Tenant:
     """The tenant after one more event of its stream."""
     match tenant, event:
@@ -56,6 +70,8 @@ def evolve_tenant(tenant: Tenant | None, event: Event) -> Tenant:
             return Tenant(event.slug)
         case Tenant(), TenantRegistrationChanged():
             return replace(tenant, invitation_only=event.invitation_only)
+        case Tenant(), TenantSecondFactorChanged():
+            return replace(tenant, second_factor=event.required)
     raise ImpossibleHistory
 
 

@@ -1,5 +1,6 @@
 """From a command about tenants and roles to its answer, and the roles that a sign-in asks for."""
 
+import asyncio
 import hashlib
 import os
 from base64 import b32encode
@@ -8,6 +9,7 @@ from uuid import UUID
 
 from command_service.features.access.commands import (
     ChangeRegistration,
+    ChangeSecondFactor,
     CreateTenant,
     GrantRole,
     InvitationDetails,
@@ -17,8 +19,10 @@ from command_service.features.access.commands import (
     WithdrawRole,
 )
 from command_service.features.access.domain import (
+    Tenant,
     TenantAlreadyExists,
     change_registration,
+    change_second_factor,
     create_tenant,
     evolve_invitation,
     evolve_roles,
@@ -61,6 +65,10 @@ class AccessHandlers:
         work = TENANTS.change(call.tenant, change_registration, command, SET_REGISTRATION)
         return await self._execution.run(work, call)
 
+    async def change_second_factor(self, command: ChangeSecondFactor, call: Call) -> Answer:
+        """On an operator's word. Raises NotFound."""
+        return await self._execution.run(TENANTS.record(call.tenant, change_second_factor, command), call)
+
     async def invite(self, details: InvitationDetails, call: Call) -> Answer:
         """The answer shows the code, this once."""
         code, invitation_id = _new_code(), self._execution.ids.new()
@@ -82,7 +90,7 @@ class AccessHandlers:
 
     async def claims_of_registration(self, tenant: str, code: str) -> tuple[Claim, ...] | None:
         """What a registration in this tenant must hold; None when it needs an invitation that this code is not."""
-        found = (await self._execution.load(TENANTS, tenant, TENANTS.stream(tenant))).state
+        found = await self._tenant(tenant)
         if found is None or not found.invitation_only:
             return ()
         hashed = _hash(code)
@@ -100,10 +108,17 @@ class AccessHandlers:
         claims = _existing(command.user_id)
         return await self._execution.run(ROLES.record(command.user_id, withdraw_role, command, claims=claims), call)
 
-    async def roles_of(self, tenant: str, user_id: UUID) -> tuple[str, ...]:
-        """Every role of a user, the one that needs no grant first."""
-        found = await self._execution.load(ROLES, tenant, ROLES.stream(user_id))
+    async def roles_of(self, tenant: str, user_id: UUID, *, two_factors: bool = False) -> tuple[str, ...]:
+        """Every role of a user, the one that needs no grant first; none where the tenant asks for a second factor."""
+        found, rule = await asyncio.gather(
+            self._execution.load(ROLES, tenant, ROLES.stream(user_id)), self._tenant(tenant)
+        )
+        if rule is not None and rule.second_factor and not two_factors:
+            return ()
         return (Role.MEMBER.value, *sorted(held_by(found.state)))
+
+    async def _tenant(self, tenant: str) -> Tenant | None:
+        return (await self._execution.load(TENANTS, tenant, TENANTS.stream(tenant))).state
 
 
 def _existing(user_id: UUID) -> Claims:

@@ -35,7 +35,7 @@ class CodeAttempts(Protocol):
 class RoleBook(Protocol):
     """Whoever knows the roles of a user."""
 
-    async def roles_of(self, tenant: str, user_id: UUID) -> tuple[str, ...]: ...
+    async def roles_of(self, tenant: str, user_id: UUID, *, two_factors: bool) -> tuple[str, ...]: ...
 
 
 class AccountNames(Protocol):

@@ -153,8 +153,13 @@ class TokenHandlers:
 
     async def _access_token(self, session: Session, tenant: str, *, elevated_at: datetime | None) -> AccessToken:
         """Never valid for longer than its session, nor an elevated one for longer than its elevation."""
-        now, roles = self._execution.clock.now(), await self._roles.roles_of(tenant, session.user_id)
-        acr, proven_at = TWO_FACTORS if OTP in session.methods else PASSWORD_ONLY, session.started_at
+        two_factors = OTP in session.methods
+        roles = await self._roles.roles_of(tenant, session.user_id, two_factors=two_factors)
+        acr, proven_at, now = (
+            TWO_FACTORS if two_factors else PASSWORD_ONLY,
+            session.started_at,
+            self._execution.clock.now(),
+        )
         left = (session.expires_at - now).total_seconds()
         if elevated_at is not None and (age := (now - elevated_at).total_seconds()) < MAX_AGE:
             acr, proven_at, left = ELEVATED, elevated_at, min(left, MAX_AGE - age)
