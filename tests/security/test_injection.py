@@ -43,3 +43,27 @@ async def test_hostile_filter_finds_only_what_is_called_so(query_side: QuerySide
         found = {item["id"] for item in answer.json()["items"]}
         assert found == {str(resource)}, text
         assert str(hidden) not in found
+
+
+@pytest.mark.asvs("V1.2.1", "V3.2.2")
+async def test_stored_script_reaches_no_page_and_is_never_sent_as_one(query_side: QuerySide) -> None:
+    script = "</script><script>alert('stored')</script>"
+    created = await query_side.create(OWNER, script, description=script, attributes={script: script}, tags=(script,))
+    await query_side.register(OWNER, script)
+    await query_side.catch_up()
+    for path in ("/docs", "/openapi.json", "/problems/not-found", f"/problems/{script}"):
+        for accept in ("text/html", "application/json"):
+            page = await query_side.get(path, OWNER, {"Accept": accept})
+            assert "alert('stored')" not in page.text, path
+    for path in (
+        f"/v1/resources/{created}",
+        "/v1/resources",
+        f"/v1/resources/{created}/history",
+        "/v1/events",
+        "/v1/me",
+    ):
+        answer = await query_side.get(path, OWNER, {"Accept": "text/html"})
+        assert "alert('stored')" in answer.text, path
+        assert answer.headers["Content-Type"] == "application/json", path
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"], path
