@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import product
 from uuid import UUID, uuid4
 
 import httpx2
@@ -39,11 +38,12 @@ class Cast:
     session: str
 
     def people(self, proofs: Iterable[Proof]) -> Iterator[Caller]:
-        """With every set of roles: Ada, Eve next door, and somebody next door whose id is Ada's."""
-        for roles, proof in product(ROLE_SETS, proofs):
-            yield Caller("Ada", self.ada, HOME, roles, self.session, proof)
-            yield Caller("Eve", self.eve, NEXT_DOOR, roles, str(uuid4()), proof)
-            yield Caller("Ada's double", self.ada, NEXT_DOOR, roles, self.session, proof)
+        """With every set of roles: Ada with each proof; next door Eve and somebody with Ada's id, with the best."""
+        for roles in ROLE_SETS:
+            for proof in proofs:
+                yield Caller("Ada", self.ada, HOME, roles, self.session, proof)
+            yield Caller("Eve", self.eve, NEXT_DOOR, roles, str(uuid4()), Proof.STEPPED_UP)
+            yield Caller("Ada's double", self.ada, NEXT_DOOR, roles, self.session, Proof.STEPPED_UP)
 
     def strangers(self, *further: str) -> Iterator[Caller]:
         """Whose token does not count, though it says that they are an administrator who has just stepped up."""

@@ -14,10 +14,13 @@ SAID = {"any": "yes"}
 INTRODUCTION = """\
 # Who may do what
 
-The tables are made by `python -m tests.security.rights` from the policies that ship. Nothing is allowed without a \
-rule, and nobody reaches an object of another tenant, whatever their roles. Every registered user is a member; \
-everybody is who has signed in. `own`: the caller is the object's owner, or the user that it is about. `visible`: \
-public, internal or own.
+The tables are made by `python -m tests.security.rights` from the policies that ship. Every route is held \
+against a table written by hand (`tests/security/rights_of_routes.py`), for every role, tenant, owner, state, proof \
+and policy that a tenant may add.
+
+Nothing is allowed without a rule, and nobody reaches an object of another tenant, whatever their roles. Every \
+registered user is a member; everybody is who has signed in. `own`: the caller is the object's owner, or the user that \
+it is about. `visible`: public, internal or own.
 
 A tenant adds rules of its own over REST \
 ([decision 29](../decisions/0029-a-tenants-policies-are-events-heard-with-ended-sessions.md)); a rule that denies \
