@@ -15,12 +15,13 @@ from tests.support.workers import two_of_each
 
 def assert_nothing_wrong(findings: Findings) -> None:
     assert not findings.wrong, findings.wrong[:20]
-    assert not findings.undecided
+    assert set(findings.undecided) <= {503}, "whoever does not know lets nobody in"
     assert set(findings.changes) == set(COMES_AND_GOES)
     assert findings.latest <= WITHIN
 
 
 @pytest.mark.asvs("V8.2.1")
+@pytest.mark.timeout(300)
 async def test_no_decision_is_wrong_while_rules_change(stack: Stack) -> None:
     await until_ready(stack)
     async with two_of_each(stack) as workers:

@@ -27,6 +27,7 @@ def assert_none_counted(findings: Findings) -> None:
 
 
 @pytest.mark.asvs("V7.4.1", "V7.4.2", "V7.4.3")
+@pytest.mark.timeout(300)
 async def test_revoked_tokens_are_of_no_use_while_redis_is_emptied(stack: Stack) -> None:
     await until_ready(stack)
     async with two_of_each(stack) as workers:

@@ -18,6 +18,7 @@ from tests.contract.test_fuzz import admin
 from tests.features.sessions.test_second_factor import Factor
 from tests.security.canaries import CALCULATED, FORGED, Attempt, Canaries, attempts
 from tests.security.matrix import all_of
+from tests.support.aftermath import until_ready
 from tests.support.stack import Stack, running_stack
 
 UUIDS = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -102,7 +103,9 @@ def assert_nothing_repeated(places: Mapping[str, str], secrets: set[str]) -> Non
 
 
 @pytest.mark.asvs("V1.2.1", "V1.2.4", "V14.2.4", "V16.2.5", "V16.4.1")
+@pytest.mark.timeout(300)
 async def test_no_log_metric_or_problem_repeats_what_went_through_a_route(stack: Stack) -> None:
+    await until_ready(stack)
     places, secrets = await campaign(stack)
     assert_nothing_repeated(places, secrets)
 
