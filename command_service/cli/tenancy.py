@@ -93,6 +93,54 @@ def create_admin(
         say({"tenant": tenant, "user_id": user_id}, as_json=as_json, sentence=sentence)
 
 
+@users.command("reset-password")
+def reset_password(
+    *,
+    email: Annotated[str, typer.Option("--email", help="The address that the user signs in with.")],
+    tenant: Annotated[str, typer.Option("--tenant", help="The user's tenant.")] = DEFAULT_TENANT,
+    as_json: Json = False,
+) -> None:
+    """Make a code with which a user who forgot the password chooses another one: once, within an hour.
+
+    Find out first that it is really this user who asks, and hand the code over on a way that you trust. A second factor
+    is asked for all the same.
+
+    Example: twinlog users reset-password --tenant acme --email ada@example.com
+    """
+    with sentences(as_json=as_json), refusing_values(as_json=as_json):
+        code = asyncio.run(with_services(load(), lambda services: _offer_reset(services, tenant, email)))
+        sentence = f"Within an hour this code counts as the password, together with a new_password: {code}"
+        say({"tenant": tenant, "code": code}, as_json=as_json, sentence=sentence)
+
+
+@users.command("remove-second-factor")
+def remove_second_factor(
+    *,
+    email: Annotated[str, typer.Option("--email", help="The address that the user signs in with.")],
+    tenant: Annotated[str, typer.Option("--tenant", help="The user's tenant.")] = DEFAULT_TENANT,
+    as_json: Json = False,
+) -> None:
+    """Take away the second factor of a user who lost it and all recovery codes. Their sessions end.
+
+    Find out first that it is really this user who asks, as surely as when they were let in.
+
+    Example: twinlog users remove-second-factor --tenant acme --email ada@example.com
+    """
+    with sentences(as_json=as_json), refusing_values(as_json=as_json):
+        changed = asyncio.run(with_services(load(), lambda services: _remove_factor(services, tenant, email)))
+        sentence = "The second factor is removed." if changed else "There was no second factor."
+        say({"tenant": tenant, "changed": changed}, as_json=as_json, sentence=sentence)
+
+
+async def _offer_reset(services: Services, tenant: str, email: str) -> str:
+    return await services.credentials.offer_reset(tenant, email, Call.of_system(tenant, "cli"))
+
+
+async def _remove_factor(services: Services, tenant: str, email: str) -> bool:
+    user_id = await services.credentials.user_of(tenant, email)
+    return bool((await services.totp.remove_of(user_id, Call.of_system(tenant, "cli"))).events)
+
+
 async def _create_tenant(services: Services, command: CreateTenant) -> None:
     await services.access.create_tenant(command, Call.of_system(command.slug, "cli"))
 

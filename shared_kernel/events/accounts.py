@@ -29,6 +29,20 @@ class PasswordChanged(Event):
     password_hash: Credential
 
 
+class PasswordResetOffered(Event):
+    """An operator gave out a code with which the user may choose another password, once, until it expires.
+
+    `code_hash` is its SHA-256, hexadecimal.
+    """
+
+    TOPIC: ClassVar[str] = "accounts.PasswordResetOffered.v1"
+    SUBJECT: ClassVar[str | None] = "user_id"
+
+    user_id: UUID
+    code_hash: Credential
+    expires_at: datetime
+
+
 class ProfileChanged(Event):
     """The user goes by another name."""
 

@@ -119,3 +119,15 @@ def test_operator_lets_a_tenant_ask_for_a_second_factor(variables: dict[str, str
     assert typed(variables, "tenants", "second-factor", "acme", "required") == (0, told)
     assert typed(variables, "tenants", "second-factor", "acme", "optional")[0] == 0
     assert typed(variables, "tenants", "second-factor", "nowhere", "required")[1]["code"] == "not-found"
+
+
+@pytest.mark.asvs("V6.4.3", "V6.4.4")
+def test_operator_helps_a_user_who_lost_password_or_factor(variables: dict[str, str]) -> None:
+    whose = ("--email", "adm@example.com")
+    assert typed(variables, *ADMIN, given=PASSWORD)[0] == 0
+    code, made = typed(variables, "users", "reset-password", *whose)
+    assert (code, len(made["code"])) == (0, 39)
+    removed = {"ok": True, "tenant": "default", "changed": False}
+    assert typed(variables, "users", "remove-second-factor", *whose) == (0, removed)
+    for command in ("reset-password", "remove-second-factor"):
+        assert typed(variables, "users", command, "--email", "nobody@example.com")[1]["code"] == "not-found"

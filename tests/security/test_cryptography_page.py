@@ -8,7 +8,6 @@ from typing import get_args
 import pytest
 from pydantic import SecretStr
 
-from command_service.features.access import handlers as access
 from command_service.features.sessions.domain import totp as totp_rules
 from command_service.features.sessions.handlers import totp
 from command_service.infrastructure import refresh_tokens
@@ -17,7 +16,7 @@ from deploy.containers.secrets import make_secrets
 from deploy.local.environment import NOT_FOR
 from query_service.settings import Settings as QuerySettings
 from shared_kernel import transport
-from shared_kernel.auth import passwords, secrets
+from shared_kernel.auth import codes, passwords, secrets
 from shared_kernel.auth.outside import issuer
 from shared_kernel.privacy import cipher
 from shared_kernel.settings import SharedSettings
@@ -72,7 +71,7 @@ def test_inventory_tells_the_parameters_that_the_code_has() -> None:
         *get_args(issuer.Algorithm),
     ):
         assert told in text, told
-    assert totp.RECOVERY_BYTES == access.CODE_BYTES
+    assert totp.RECOVERY_BYTES == codes.CODE_BYTES
     assert transport.CIPHERS.split(":") == ["ECDHE+AESGCM", "ECDHE+CHACHA20"]
 
 

@@ -1,9 +1,6 @@
 """From a command about tenants and roles to its answer, and the roles that a sign-in asks for."""
 
 import asyncio
-import hashlib
-import os
-from base64 import b32encode
 from dataclasses import replace
 from uuid import UUID
 
@@ -39,12 +36,10 @@ from command_service.infrastructure.answer import Answer
 from command_service.infrastructure.call import Call
 from command_service.infrastructure.event_store.port import Claim, ClaimAction
 from command_service.infrastructure.execution import Execution
+from shared_kernel.auth.codes import hash_of, new_code
 from shared_kernel.clock import microseconds, rfc3339
 from shared_kernel.errors import NotFound, VersionConflict
 from shared_kernel.events.access import InvitationIssued
-
-CODE_BYTES = 20
-"""160 random bits: 32 letters and digits, in eight groups of four."""
 
 TENANTS = Aggregate("tenants", evolve_tenant)
 ROLES = Aggregate("roles", evolve_roles)
@@ -71,8 +66,8 @@ class AccessHandlers:
 
     async def invite(self, details: InvitationDetails, call: Call) -> Answer:
         """The answer shows the code, this once."""
-        code, invitation_id = _new_code(), self._execution.ids.new()
-        command = IssueInvitation(invitation_id, _hash(code), details.lifetime)
+        code, invitation_id = new_code(), self._execution.ids.new()
+        command = IssueInvitation(invitation_id, hash_of(code), details.lifetime)
         claims: Claims = {Claim(ClaimAction.TAKE, "invitation", command.code_hash): VersionConflict()}
         work = INVITATIONS.creation(invitation_id, issue_invitation, command, claims=claims)
         answer = await self._execution.run(replace(work, secret=True), call)
@@ -93,7 +88,7 @@ class AccessHandlers:
         found = await self._tenant(tenant)
         if found is None or not found.invitation_only:
             return ()
-        hashed = _hash(code)
+        hashed = hash_of(code)
         holder = await self._execution.store.claim_holder(tenant, "invitation", hashed)
         invitation = (await self._execution.load(INVITATIONS, tenant, holder)).state if holder else None
         if invitation is None or not invitation.counts(self._execution.clock.now()):
@@ -124,15 +119,3 @@ class AccessHandlers:
 def _existing(user_id: UUID) -> Claims:
     """The user must be one of the same tenant, which no read model has to be asked for."""
     return {Claim(ClaimAction.REQUIRE, "user", str(user_id)): NotFound()}
-
-
-def _new_code() -> str:
-    """Letters and digits that are hard to confuse, in groups of four."""
-    text = b32encode(os.urandom(CODE_BYTES)).decode()
-    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
-
-
-def _hash(code: str) -> str:
-    """Case, hyphens and white space make no difference; 160 random bits need no slow hash."""
-    plain = "".join(character for character in code.upper() if character.isalnum())
-    return hashlib.sha256(plain.encode()).hexdigest()

@@ -137,6 +137,21 @@ class ChangePassword:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferPasswordReset:
+    """Let whoever has the code of this hash choose another password."""
+
+    code_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RedeemPasswordReset:
+    """Let `password_hash` count from now on, because the code of `code_hash` was shown."""
+
+    code_hash: str = field(repr=False)
+    password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeProfile:
     """Go by another name; None leaves it as it is."""
 

@@ -1,5 +1,6 @@
 """The rules of a user account."""
 
+import hmac
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -7,14 +8,17 @@ from uuid import UUID
 from command_service.features.accounts.commands import (
     ChangePassword,
     ChangeProfile,
+    OfferPasswordReset,
+    RedeemPasswordReset,
     RegisterUser,
     ReinstateUser,
     SuspendUser,
     TellOfThrottling,
 )
-from shared_kernel.errors import ImpossibleHistory, Refusal
+from shared_kernel.errors import ImpossibleHistory, NotFound, Refusal
 from shared_kernel.events.accounts import (
     PasswordChanged,
+    PasswordResetOffered,
     ProfileChanged,
     SignInsThrottled,
     UserRegistered,
@@ -23,6 +27,8 @@ from shared_kernel.events.accounts import (
 )
 from shared_kernel.events.contract import Event
 
+RESET_LIFETIME = timedelta(hours=1)
+"""How long a code for another password counts."""
 TOLD_EVERY = timedelta(hours=1)
 """How long one word about refused sign-ins is enough."""
 
@@ -37,10 +43,16 @@ class User:
     """What an authenticator app shows, and what no password may be; it decides nothing else."""
     name: str = field(default="", compare=False, repr=False)
     suspended_for: str | None = field(default=None, repr=False)
+    reset: tuple[str, datetime] | None = field(default=None, repr=False)
+    """The hash of a code with which another password may be chosen, and until when."""
 
     @property
     def suspended(self) -> bool:
         return self.suspended_for is not None
+
+    def resets_with(self, code_hash: str, now: datetime) -> bool:
+        """Whether the code of this hash lets its holder choose another password."""
+        return self.reset is not None and hmac.compare_digest(self.reset[0], code_hash) and now < self.reset[1]
 
 
 class EmailAlreadyRegistered(Refusal):
@@ -87,6 +99,19 @@ def change_password(user: User, command: ChangePassword, now: datetime) -> tuple
     return (PasswordChanged(user_id=user.user_id, password_hash=command.password_hash),)
 
 
+def offer_reset(user: User | None, command: OfferPasswordReset, now: datetime) -> tuple[Event, ...]:
+    """A code that was offered before counts no more."""
+    if user is None:
+        raise NotFound
+    return (PasswordResetOffered(user_id=user.user_id, code_hash=command.code_hash, expires_at=now + RESET_LIFETIME),)
+
+
+def redeem_reset(user: User | None, command: RedeemPasswordReset, now: datetime) -> tuple[Event, ...]:
+    if user is None or user.suspended or not user.resets_with(command.code_hash, now):
+        raise WrongPassword
+    return (PasswordChanged(user_id=user.user_id, password_hash=command.password_hash),)
+
+
 def change_profile(user: User, command: ChangeProfile, now: datetime) -> tuple[Event, ...]:
     if command.name is None or command.name == user.name:
         return ()
@@ -113,7 +138,9 @@ def evolve(user: User | None, event: Event) -> User:
         raise ImpossibleHistory
     match event:
         case PasswordChanged():
-            return replace(user, password_hash=event.password_hash)
+            return replace(user, password_hash=event.password_hash, reset=None)
+        case PasswordResetOffered():
+            return replace(user, reset=(event.code_hash, event.expires_at))
         case ProfileChanged():
             return replace(user, name=event.name)
         case UserSuspended():

@@ -28,6 +28,10 @@ class TokenForm(BaseModel):
     otp: SecretStr = Field(
         default=SecretStr(""), description="A code of the authenticator app, or a recovery code, where one is needed."
     )
+    new_password: SecretStr = Field(
+        default=SecretStr(""),
+        description="What the password is to be from now on, where `password` is the code of an operator for that.",
+    )
     refresh_token: SecretStr = Field(default=SecretStr(""), description="For the grant type `refresh_token`.")
 
 
@@ -78,6 +82,7 @@ class SignIn:
     email: str = field(repr=False)
     password: str = field(repr=False)
     otp: str = field(default="", repr=False)
+    new_password: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

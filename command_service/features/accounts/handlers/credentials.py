@@ -1,15 +1,24 @@
 """Whose account it is: the check of a password, which takes as long for nobody as for somebody."""
 
 import asyncio
+from datetime import datetime
 from uuid import UUID
 
-from command_service.features.accounts.commands import TellOfThrottling
-from command_service.features.accounts.domain import User, evolve_alerts, tell_of_throttling
+from command_service.features.accounts.commands import OfferPasswordReset, RedeemPasswordReset, TellOfThrottling
+from command_service.features.accounts.domain import (
+    User,
+    WrongPassword,
+    evolve_alerts,
+    offer_reset,
+    redeem_reset,
+    tell_of_throttling,
+)
 from command_service.features.accounts.handlers.accounts import USERS
 from command_service.features.accounts.handlers.ports import AddressBook, Attempts
 from command_service.infrastructure.aggregate import Aggregate
 from command_service.infrastructure.call import Call
 from command_service.infrastructure.execution import Execution
+from shared_kernel.auth.codes import hash_of, new_code
 from shared_kernel.auth.passwords import Passwords
 from shared_kernel.background import end
 from shared_kernel.errors import NotFound, RateLimited, TwinlogError
@@ -35,13 +44,14 @@ class Credentials:
         self._telling: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def user_with(
-        self, tenant: str, email: str, password: str, network: str | None = None
+        self, tenant: str, email: str, password: str, network: str | None = None, *, wanted: str = ""
     ) -> tuple[UUID, str] | None:
         """Who has this address and this password and is let in, if anybody, and the hash that the password fits.
 
-        All refusals take the same steps.
+        With `wanted` the password is the code of a reset, and that is the password for `redeem`. All refusals take
+        the same steps.
 
-        Raises RateLimited, or ServiceUnavailable when attempts cannot be counted.
+        Raises RateLimited, ServiceUnavailable when attempts cannot be counted, or WeakPassword.
         """
         key = self._addresses.key_of(tenant, email)
         try:
@@ -51,10 +61,38 @@ class Credentials:
             raise
         holder = await self._execution.store.claim_holder(tenant, "email", key)
         user = (await self._execution.load(USERS, tenant, holder or NOBODY)).state
-        if not await self._fits(user, password) or user is None:
+        right = await self._fits(user, password)
+        if wanted:
+            right = user is not None and not user.suspended and user.resets_with(hash_of(password), self._now())
+        if not right or user is None:
             return None
         await self._attempts.forgive(tenant, key, network)
+        if wanted:
+            await self._passwords.refuse_weak(wanted, user.email, user.name, tenant)
         return user.user_id, user.password_hash
+
+    async def redeem(self, tenant: str, user_id: UUID, code: str, wanted: str) -> str | None:
+        """Let `wanted` be the password, and the code count no more; a mark for `still_counts`, or None without luck."""
+        hashed = await self._passwords.hash(wanted)
+        work = USERS.record(user_id, redeem_reset, RedeemPasswordReset(hash_of(code), hashed))
+        try:
+            await self._execution.run(work, Call.of_user(tenant, user_id))
+        except WrongPassword:
+            return None
+        return hashed
+
+    async def offer_reset(self, tenant: str, email: str, call: Call) -> str:
+        """A code with which the user may choose another password. Raises NotFound."""
+        code, user_id = new_code(), await self.user_of(tenant, email)
+        await self._execution.run(USERS.record(user_id, offer_reset, OfferPasswordReset(hash_of(code))), call)
+        return code
+
+    async def user_of(self, tenant: str, email: str) -> UUID:
+        """Raises NotFound."""
+        holder = await self._execution.store.claim_holder(tenant, "email", self._addresses.key_of(tenant, email))
+        if holder is None:
+            raise NotFound
+        return UUID(holder.removeprefix("users-"))
 
     async def has_password(self, tenant: str, user_id: UUID, password: str) -> bool:
         """Whether this is the user's password; it takes as long when there is no such user. Raises as `user_with`."""
@@ -85,6 +123,9 @@ class Credentials:
         """Let nobody be told any more."""
         for task in tuple(self._telling.values()):
             await end(task)
+
+    def _now(self) -> datetime:
+        return self._execution.clock.now()
 
     async def _user(self, tenant: str, user_id: UUID) -> User | None:
         return (await self._execution.load(USERS, tenant, USERS.stream(user_id))).state

@@ -70,7 +70,7 @@ def grant_of(form: TokenForm) -> SignIn | Refresh:
 
 def _sign_in(form: TokenForm) -> SignIn:
     password = _given(form.password.get_secret_value())
-    return SignIn(_given(form.username), password, form.otp.get_secret_value())
+    return SignIn(_given(form.username), password, form.otp.get_secret_value(), form.new_password.get_secret_value())
 
 
 def _given(value: str) -> str:

@@ -9,8 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 class Credentials(Protocol):
     """Whoever can tell a right password from a wrong one, and whom to let in."""
 
-    async def user_with(self, tenant: str, email: str, password: str, network: str | None) -> tuple[UUID, str] | None:
-        """The user's id, and a mark of what was shown, for `still_counts`."""
+    async def user_with(
+        self, tenant: str, email: str, password: str, network: str | None, *, wanted: str
+    ) -> tuple[UUID, str] | None:
+        """The user's id, and a mark of what was shown, for `still_counts`.
+
+        With `wanted` the password is a code with which that may be made the password, by `redeem`.
+        """
+        ...
+
+    async def redeem(self, tenant: str, user_id: UUID, code: str, wanted: str) -> str | None:
+        """Let another password count from now on; the mark of it, or None when the code counts no more."""
         ...
 
     async def has_password(self, tenant: str, user_id: UUID, password: str) -> bool: ...

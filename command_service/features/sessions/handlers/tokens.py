@@ -117,11 +117,15 @@ class TokenHandlers:
         return ("pwd",)
 
     async def _sign_in(self, sign_in: SignIn, tenant: str, origin: Origin) -> Token:
-        recognised = await self._credentials.user_with(tenant, sign_in.email, sign_in.password, origin.network)
+        recognised = await self._credentials.user_with(
+            tenant, sign_in.email, sign_in.password, origin.network, wanted=sign_in.new_password
+        )
         if recognised is None:
             raise InvalidGrant
         user_id, mark = recognised
         methods = ("pwd", *await self._factors.methods_of_sign_in(tenant, user_id, sign_in.otp))
+        if sign_in.new_password:
+            mark = await self._reset(sign_in, tenant, user_id)
         session_id = self._execution.ids.new()
         first = self._refresh_tokens.first(tenant, session_id)
         command = StartSession(session_id, user_id, methods, 0, first.hash, origin)
@@ -133,6 +137,14 @@ class TokenHandlers:
             await self._sessions.end_by_token(session, tenant, "not-let-in")
             raise InvalidGrant
         return await self._token(session, first)
+
+    async def _reset(self, sign_in: SignIn, tenant: str, user_id: UUID) -> str:
+        """Only now, when every factor has been shown. Whoever was signed in is so no more."""
+        mark = await self._credentials.redeem(tenant, user_id, sign_in.password, sign_in.new_password)
+        if mark is None:
+            raise InvalidGrant
+        await self._sessions.end_sessions_of(tenant, user_id, "password-reset")
+        return mark
 
     async def _refresh(self, refresh: Refresh) -> Token:
         token = self._refresh_tokens.parse(refresh.token)

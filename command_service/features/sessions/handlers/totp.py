@@ -84,6 +84,13 @@ class TotpHandlers:
             )
         return answer
 
+    async def remove_of(self, user_id: UUID, call: Call) -> Answer:
+        """On an operator's word, who knows that the user has lost every way to show a code. All their sessions end."""
+        answer = await self._execution.run(TOTP.record(user_id, remove_totp, RemoveTotp()), call)
+        if answer.events:
+            await self._sessions.end_sessions_of(call.tenant, user_id, "second-factor-removed", call=call)
+        return answer
+
     async def methods_of_sign_in(self, tenant: str, user_id: UUID, otp: str) -> tuple[str, ...]:
         """What the code adds to the password; nothing for an account without a second factor.
 
