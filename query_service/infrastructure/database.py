@@ -11,16 +11,16 @@ from typing import Any
 
 import orjson
 import psycopg
-from psycopg import AsyncConnection, AsyncCursor, sql
+from psycopg import AsyncConnection, sql
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from query_service.infrastructure.lookup import Key, Lookup
+from query_service.infrastructure.round_trip import Columns, Connection, RoundTrips
 from shared_kernel.coalescing import Coalescer
 from shared_kernel.errors import ServiceUnavailable
 
-Connection = AsyncConnection[DictRow]
 Query = sql.SQL | sql.Composed
 Params = Mapping[str, Any]
 
@@ -44,6 +44,7 @@ class Database:
             configure=_configure,
             open=False,
         )
+        self._round_trips = RoundTrips()
         self._lookups: dict[tuple[Lookup, str], Coalescer[Key, DictRow | None]] = {}
 
     async def open(self) -> None:
@@ -76,24 +77,22 @@ class Database:
         async with self.connection() as connection:
             return await (await connection.execute(query, params)).fetchone()
 
-    async def rows_of(self, query: Query, asked: Mapping[str, Params]) -> Sequence[DictRow]:
-        """The rows that answer the query for each tenant with its own parameters, in one round trip."""
+    async def rows_of_all(self, question: str, asked: Mapping[str, Columns]) -> Sequence[DictRow]:
+        """The rows that answer the question for each tenant with its own parameters, in one round trip."""
         async with self.connection() as connection:
-            async with connection.pipeline():
-                cursors = [await _ask(connection, tenant, query, params) for tenant, params in asked.items()]
-            return [row for cursor in cursors for row in await cursor.fetchall()]
+            return await self._round_trips.ask(connection, question, asked)
 
     async def find(self, lookup: Lookup, generation: str, *key: Any) -> DictRow | None:
         """The row of one key, if there is one: not to be changed, for others may have been given the same."""
         asked = self._lookups.get((lookup, generation))
         if asked is None:
-            find_all = partial(self._find_all, lookup, in_generation(lookup.query, generation))
+            find_all = partial(self._find_all, lookup, lookup.query.format(generation=generation))
             asked = self._lookups[(lookup, generation)] = Coalescer(find_all, at_once=1)
         return await asked.ask(key)
 
-    async def _find_all(self, lookup: Lookup, query: Query, keys: Sequence[Key]) -> Sequence[DictRow | None]:
+    async def _find_all(self, lookup: Lookup, question: str, keys: Sequence[Key]) -> Sequence[DictRow | None]:
         asked = {tenant: lookup.parameters(theirs) for tenant, theirs in lookup.by_tenant(keys).items()}
-        return lookup.sorted_by(keys, await self.rows_of(query, asked))
+        return lookup.sorted_by(keys, await self.rows_of_all(question, asked))
 
 
 class TenantRows:
@@ -107,17 +106,15 @@ class TenantRows:
 
     async def rows(self, query: Query, params: Params) -> Sequence[DictRow]:
         """All rows that answer the query, by column name."""
-        return await self._database.rows_of(query, {self._tenant: params})
+        async with self._database.connection() as connection:
+            async with connection.pipeline():
+                await connection.execute(TENANT, {"tenant": self._tenant})
+                cursor = await connection.execute(query, params)
+            return await cursor.fetchall()
 
     async def row(self, query: Query, params: Params) -> DictRow | None:
         """The first row that answers the query, if any."""
         return next(iter(await self.rows(query, params)), None)
-
-
-async def _ask(connection: Connection, tenant: str, query: Query, params: Params) -> AsyncCursor[DictRow]:
-    """A cursor that will have the answer when the pipeline has ended."""
-    await connection.execute(TENANT, {"tenant": tenant})
-    return await connection.execute(query, params)
 
 
 async def _configure(connection: Connection) -> None:

@@ -25,9 +25,9 @@ class Lookup:
 
     @cached_property
     def query(self) -> str:
-        """Takes one array for each column of the key, under the column's name."""
+        """Takes one array for each column of the key, in the order of the columns: $1, $2 and so on."""
         columns = [(name, *expression.rsplit("::", 1)) for name, expression in self.key.items()]
-        arrays = ", ".join(f"%({name})s::{type_}[]" for name, _, type_ in columns)
+        arrays = ", ".join(f"${place}::{type_}[]" for place, (_, _, type_) in enumerate(columns, start=1))
         same = " AND ".join(f"{column} = wanted.{name}" for name, column, _ in columns)
         return f"{self.select} JOIN unnest({arrays}) AS wanted ({', '.join(self.key)}) ON {same}"
 
@@ -42,10 +42,9 @@ class Lookup:
             found.setdefault(key[self._tenant], []).append(key)
         return found
 
-    def parameters(self, keys: Sequence[Key]) -> dict[str, list[Any]]:
+    def parameters(self, keys: Sequence[Key]) -> Sequence[list[Any]]:
         """The arrays for these keys, each asked for once."""
-        wanted = list(dict.fromkeys(keys))
-        return {name: [key[place] for key in wanted] for place, name in enumerate(self.key)}
+        return [list(column) for column in zip(*dict.fromkeys(keys), strict=True)]
 
     def sorted_by(self, keys: Sequence[Key], rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """The row of each key, None where there is none."""

@@ -9,8 +9,9 @@ import pytest
 from psycopg.rows import DictRow
 
 from query_service.features.resources import queries
-from query_service.infrastructure.database import Database, Params, Query
+from query_service.infrastructure.database import Database
 from query_service.infrastructure.lookup import Key, Lookup
+from query_service.infrastructure.round_trip import Columns
 from tests.support.query_side import Person, QuerySide
 
 TENANTS = ("acme", "globex", "initech")
@@ -71,9 +72,9 @@ class Counting(Database):
         super().__init__(url)
         self.asked: list[list[int]] = []
 
-    async def rows_of(self, query: Query, asked: Mapping[str, Params]) -> Sequence[DictRow]:
-        self.asked.append([len(params["id"]) for params in asked.values()])
-        return await super().rows_of(query, asked)
+    async def rows_of_all(self, question: str, asked: Mapping[str, Columns]) -> Sequence[DictRow]:
+        self.asked.append([len(ids) for _, ids in asked.values()])
+        return await super().rows_of_all(question, asked)
 
 
 async def test_rows_asked_for_at_once_come_in_one_round_trip_and_equal_questions_are_one(query_side: QuerySide) -> None:

@@ -63,7 +63,7 @@ SELECT n.nspname || '.' || c.relname, c.relrowsecurity,
 """
 POLICIES = [
     f"every_tenant_{APP} true",
-    "own_tenant (tenant = current_setting('twinlog.tenant'::text, true))",
+    "own_tenant (tenant = ( SELECT current_setting('twinlog.tenant'::text, true) AS current_setting))",
 ]
 
 

@@ -138,7 +138,7 @@ class Tenantless(Lookup):
     @property
     def query(self) -> str:
         alias = self.key["id"].partition(".")[0]
-        return f"{self.select} JOIN unnest(%(id)s::uuid[]) AS wanted (id) ON {alias}.id = wanted.id"
+        return f"{self.select} JOIN unnest($1::text[], $2::uuid[]) AS wanted (tenant, id) ON {alias}.id = wanted.id"
 
     def sorted_by(self, keys: Sequence[Key], rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         found = {row["id"]: row for row in rows}
@@ -273,7 +273,25 @@ def test_behind_the_wall_questions_still_find_their_rows_by_an_index(
     assert "Seq Scan" not in plan, plan
 
 
+def test_a_plan_that_was_made_for_nobody_serves_a_large_tenant_as_well(query_database: Urls) -> None:
+    with psycopg.connect(query_database.owner_url, autocommit=True) as owner:
+        for statement in MANY:
+            owner.execute(statement.encode())
+    question = resource_queries.BY_ID.query.format(generation="blue")
+    with psycopg.connect(query_database.reader_url) as connection:
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        connection.execute(f"PREPARE question AS {question}".encode())
+        for _ in range(2):
+            plan = connection.execute(
+                "EXPLAIN (COSTS OFF) EXECUTE question (ARRAY['globex'], ARRAY[gen_random_uuid()])"
+            ).fetchall()
+            assert any("AND (id = wanted.id)" in line for (line,) in plan), plan
+            connection.execute("SELECT set_config('twinlog.tenant', %s, true)", (THEIRS,))
+
+
 BROKEN = sql.SQL("SELECT 1 / (length(%(a)s) - 1) AS n")
+BROKEN_FOR_ALL = "SELECT 1 / (length(a) - 1) AS n FROM unnest($1::text[]) AS u (a)"
+SAID_FOR_ALL = "SELECT current_setting('twinlog.tenant') AS tenant, a FROM unnest($1::text[]) AS u (a)"
 SAID = sql.SQL("SELECT coalesce(current_setting('twinlog.tenant', true), '') AS tenant")
 
 
@@ -287,7 +305,13 @@ async def test_what_a_question_says_ends_with_it_whether_or_not_it_is_answered(f
             with pytest.raises(psycopg.errors.DivisionByZero):
                 await database.of(tenant).rows(BROKEN, {"a": "x"})
             assert await database.row(SAID) == {"tenant": ""}
-        several = await database.rows_of(SAID, {OURS: {}, THEIRS: {}})
-        assert [row["tenant"] for row in several] == [OURS, THEIRS]
+        for _ in range(2):
+            several = await database.rows_of_all(SAID_FOR_ALL, {OURS: [["ours"]], THEIRS: [["theirs"]]})
+            assert several == [{"tenant": OURS, "a": "ours"}, {"tenant": THEIRS, "a": "theirs"}]
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                await database.rows_of_all(BROKEN_FOR_ALL, {OURS: [["xyz"]], THEIRS: [["x"]]})
+            assert await database.row(SAID) == {"tenant": ""}
+            async with database.connection() as connection:
+                await connection.execute("DEALLOCATE ALL")
     finally:
         await database.close()

@@ -5,6 +5,9 @@ What must not be walled off row by row is given to readers another way, by the o
 nobody COPY into a table with row level security) and the searched list of resources (`@>` and `^@` are not leakproof,
 their indexes would lie idle) as views with the tenant inside; and what the service itself knows of all tenants, its
 news of ended sessions and policies and where something is parked, as functions that tell that and no more.
+
+The setting stands in a SELECT of its own so that no plan is made for the tenant of the moment: a prepared statement
+that was planned for a small tenant, or for none, would be carried out for a large one.
 """
 
 from alembic import op
@@ -26,8 +29,8 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = walled AND p.polname = 'own_tenant') THEN
         EXECUTE format(
-            'CREATE POLICY own_tenant ON %s FOR SELECT USING (tenant = current_setting(''twinlog.tenant'', true))',
-            walled);
+            'CREATE POLICY own_tenant ON %s FOR SELECT '
+            'USING (tenant = (SELECT current_setting(''twinlog.tenant'', true)))', walled);
     END IF;
     FOR writer IN
         SELECT r.rolname FROM pg_class AS c CROSS JOIN aclexplode(c.relacl) AS a JOIN pg_roles AS r ON r.oid = a.grantee
@@ -43,13 +46,13 @@ AUDIT_COPY = """
 CREATE OR REPLACE VIEW public.tenant_events AS
 SELECT e.position, e.epoch, e.tenant, e.tenant_seq, e.stream, e.version, e.topic, e.payload_format, e.payload,
        e.metadata, e.event_id, e.recorded_at, e.slot, e.leaf_version, e.leaf_hash, e.actor, e.correlation_id
-  FROM public.audit_events AS e WHERE e.tenant = current_setting('twinlog.tenant', true)
+  FROM public.audit_events AS e WHERE e.tenant = (SELECT current_setting('twinlog.tenant', true))
 """
 RESOURCES = """
 CREATE OR REPLACE VIEW {generation}.tenant_resources AS
 SELECT r.tenant, r.id, r.version, r.created_position, r.name, r.description, r.classification, r.attributes, r.tags,
        r.owner, r.state, r.created_at, r.updated_at
-  FROM {generation}.resources AS r WHERE r.tenant = current_setting('twinlog.tenant', true)
+  FROM {generation}.resources AS r WHERE r.tenant = (SELECT current_setting('twinlog.tenant', true))
 """
 
 PARKED = """
