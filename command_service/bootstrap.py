@@ -226,7 +226,7 @@ def _identity(
     accounts = AccountHandlers(
         execution, passwords=passwords, addresses=addresses, admission=access, sessions=sessions, attempts=attempts
     )
-    totp = TotpHandlers(execution, credentials, sessions, attempts)
+    totp = TotpHandlers(execution, credentials, sessions, attempts, steps=settings.code_steps)
     tokens = TokenHandlers(
         execution,
         sessions=sessions,

@@ -16,8 +16,9 @@ class Settings(SharedSettings):
     PEM file with the private key of access tokens; only development goes without. `partitions` counts once, when the
     log is installed. `stream_length` is about how many events each partition keeps in Redis. `rate_sign_in` is the
     quota of attempts on one account from one network, `rate_account` of those from everywhere, `rate_network` of those
-    from one network on any account, `rate_proof` of one user's codes. `password_words` are names of the organisation
-    and of its products that no new password may be made of; `breached_passwords_file` holds SHA-1 hashes, in order.
+    from one network on any account, `rate_proof` of one user's codes. `code_steps` is for how many steps of 30
+    seconds a time-based code counts. `password_words` are names that no new password may be made of;
+    `breached_passwords_file` holds SHA-1 hashes, in order.
     """
 
     command_database_url: PostgresUrl = Field(repr=False)
@@ -32,6 +33,7 @@ class Settings(SharedSettings):
     rate_account: QuotaText = "300/3600"
     rate_network: QuotaText = "300/60"
     rate_proof: QuotaText = "300/300"
+    code_steps: int = Field(default=2, ge=1, le=2)
     password_words: Words = ()
     breached_passwords_file: Path | None = None
 

@@ -158,10 +158,10 @@ class SharedSettings(BaseSettings):
     def _in_clear(self) -> list[str]:
         """Which settings would let something go over a network in clear, or to whoever answers."""
         urls = {name: getattr(self, name) for name in type(self).model_fields if name.endswith("_url")}
-        told = {PREFIX + name.upper(): url for name, url in urls.items() if url is not None}
-        faults = [name for name, url in told.items() if not _is_encrypted(url)]
-        served = self.certificate is not None or is_loopback(self.host)
-        return faults + ([] if served else [f"{PREFIX}HOST without TWINLOG_TLS_CERTIFICATE_FILE"])
+        faults = [PREFIX + name.upper() for name, url in urls.items() if not _is_encrypted(url)]
+        if self.certificate is None and not is_loopback(self.host):
+            faults.append(f"{PREFIX}HOST without TWINLOG_TLS_CERTIFICATE_FILE")
+        return faults
 
     @field_validator("kek")
     @classmethod
@@ -170,7 +170,10 @@ class SharedSettings(BaseSettings):
         return value
 
 
-def _is_encrypted(url: str) -> bool:
+def _is_encrypted(url: str | None) -> bool:
+    """Nothing goes in clear where nothing is told."""
+    if url is None:
+        return True
     if url.startswith(("postgresql://", "postgres://")):
         return database_is_encrypted(url)
     return url.startswith("https://") or redis_is_encrypted(url)

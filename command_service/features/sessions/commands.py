@@ -136,17 +136,22 @@ class EnrolTotp:
 
 @dataclass(frozen=True, slots=True)
 class ActivateTotp:
-    """Ask for codes from now on, because the first one shows that the secret arrived."""
+    """Ask for codes from now on, because the first one shows that the secret arrived; `steps` as in UseOtp."""
 
     otp: str = field(repr=False)
     recovery_hashes: tuple[str, ...] = field(repr=False)
+    steps: int = 2
 
 
 @dataclass(frozen=True, slots=True)
 class UseOtp:
-    """Prove who one is by a time-based code or a recovery code."""
+    """Prove who one is by a time-based code or a recovery code.
+
+    `steps` is for how many steps of 30 seconds a code counts: its own alone, or the one after it as well.
+    """
 
     otp: str = field(repr=False)
+    steps: int = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from jose import jwt
 
 from command_service.features.sessions.domain.totp import code_at
 from tests.features.sessions.test_refresh import form, refresh, signed_in, status_with
-from tests.support.command_side import PASSWORD, CommandSide, Person
+from tests.support.cluster import Database, Vault
+from tests.support.command_side import PASSWORD, CommandSide, Person, command_side_of
 
 
 class Factor:
@@ -111,6 +112,24 @@ async def test_recovery_code_used_fifty_times_at_once_works_once(command_side: C
     answers = await asyncio.gather(*(step_up(command_side, token, otp=codes[0]) for _ in range(50)))
     assert [answer.status_code for answer in answers].count(200) == 1
     assert (await step_up(command_side, token, otp=codes[1])).status_code == 200
+
+
+@pytest.mark.asvs("V6.5.5")
+async def test_operator_may_let_codes_count_for_thirty_seconds(
+    command_database: Database, vault_database: Vault, redis_url: str
+) -> None:
+    settings = {"code_steps": 1, "redis_url": redis_url}
+    async with command_side_of(command_database, vault_database, settings) as side:
+        ada = await side.register()
+        token = await signed_in(side, ada)
+        secret = (await side.send("POST", "/v1/me/totp", Authorization=bearer(token))).json()["secret"]
+
+        async def activated(steps_ago: int) -> int:
+            body = {"otp": code_at(secret, int(time.time()) // 30 - steps_ago).decode()}
+            return (await side.send("PUT", "/v1/me/totp", body, Authorization=bearer(token))).status_code
+
+        assert await activated(1) == 422
+        assert 200 in (await activated(0), await activated(0))  # a step may end between reading the clock and asking
 
 
 @pytest.mark.asvs("V6.3.1")

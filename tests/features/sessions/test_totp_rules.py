@@ -108,6 +108,17 @@ def test_code_of_this_step_and_the_one_before_is_right(away: int, *, right: bool
     active().when(use_otp, UseOtp(code(step))).then(accepted if right else WRONG)
 
 
+@pytest.mark.asvs("V6.5.5")
+@pytest.mark.parametrize(("second", "right"), [(0, True), (29, True), (30, False), (59, False), (-1, False)])
+def test_code_may_count_for_its_own_thirty_seconds_alone(second: int, right: bool) -> None:
+    """NOON begins a step; the code is that step's."""
+    found = active().at(NOON + timedelta(seconds=second)).when(use_otp, UseOtp(code(NOW_STEP), steps=1))
+    if right:
+        found.then(TotpCodeAccepted(user_id=USER, step=NOW_STEP))
+    else:
+        found.then(TotpCodeRefused(user_id=USER, refused_at=NOON + timedelta(seconds=second)))
+
+
 def test_spaces_in_a_code_do_not_matter() -> None:
     spaced = f" {code(NOW_STEP)[:3]} {code(NOW_STEP)[3:]} "
     active().when(use_otp, UseOtp(spaced)).then(TotpCodeAccepted(user_id=USER, step=NOW_STEP))

@@ -83,7 +83,7 @@ def activate_totp(factor: SecondFactor | None, command: ActivateTotp, now: datet
     if factor is None or factor.secret is None or factor.active:
         raise NoTotpToActivate
     _refuse_haste(factor, now)
-    step = matching_step(factor, command.otp, now)
+    step = matching_step(factor, command.otp, now, command.steps)
     if step is None:
         return (TotpCodeRefused(user_id=factor.user_id, refused_at=now),)
     hashes = ",".join(command.recovery_hashes)
@@ -98,7 +98,7 @@ def use_otp(factor: SecondFactor | None, command: UseOtp, now: datetime) -> tupl
     if number is not None:
         return (RecoveryCodeUsed(user_id=factor.user_id, number=number),)
     _refuse_haste(factor, now)
-    step = matching_step(factor, command.otp, now)
+    step = matching_step(factor, command.otp, now, command.steps)
     if step is None:
         return (TotpCodeRefused(user_id=factor.user_id, refused_at=now),)
     return (TotpCodeAccepted(user_id=factor.user_id, step=step),)
@@ -129,12 +129,12 @@ def evolve_totp(factor: SecondFactor | None, event: Event) -> SecondFactor:
     raise ImpossibleHistory
 
 
-def matching_step(factor: SecondFactor, otp: str, now: datetime) -> int | None:
-    """The time step whose code this is: the present or the one before, never one that was accepted before."""
+def matching_step(factor: SecondFactor, otp: str, now: datetime, steps: int) -> int | None:
+    """The time step whose code this is: one of the last `steps`, never one that was accepted before."""
     if factor.secret is None:
         return None
     present = int(now.timestamp()) // STEP
-    for step in (present, present - 1):
+    for step in range(present, present - steps, -1):
         if step > factor.last_step and hmac.compare_digest(code_at(factor.secret, step), _digits(otp)):
             return step
     return None

@@ -43,12 +43,19 @@ class TotpHandlers:
     """Carries out what can be asked of second factors."""
 
     def __init__(
-        self, execution: Execution, names: AccountNames, sessions: SessionHandlers, attempts: CodeAttempts
+        self,
+        execution: Execution,
+        names: AccountNames,
+        sessions: SessionHandlers,
+        attempts: CodeAttempts,
+        *,
+        steps: int = 2,
     ) -> None:
         self._execution = execution
         self._names = names
         self._sessions = sessions
         self._attempts = attempts
+        self._steps = steps
 
     async def enrol(self, principal: Principal, call: Call) -> Answer:
         """The answer shows the new secret as text, as otpauth URI and as a picture to scan."""
@@ -62,7 +69,7 @@ class TotpHandlers:
         """The answer shows the recovery codes, this once. The user's other sessions end."""
         await self._attempts.count_code(principal.tenant, principal.user_id)
         codes = [recovery_code() for _ in range(RECOVERY_CODES)]
-        command = ActivateTotp(otp, tuple(recovery_hash(code) for code in codes))
+        command = ActivateTotp(otp, tuple(recovery_hash(code) for code in codes), self._steps)
         work = TOTP.record(principal.user_id, activate_totp, command)
         if not await self._is_right(principal, otp):
             await self._execution.answered_before(call)  # a code is spent when its own request is repeated
@@ -114,7 +121,7 @@ class TotpHandlers:
 
     async def _is_right(self, principal: Principal, otp: str) -> bool:
         factor = (await self._execution.load(TOTP, principal.tenant, TOTP.stream(principal.user_id))).state
-        return factor is not None and matching_step(factor, otp, self._execution.clock.now()) is not None
+        return factor is not None and matching_step(factor, otp, self._execution.clock.now(), self._steps) is not None
 
     async def _is_active(self, tenant: str, user_id: UUID) -> bool:
         factor = (await self._execution.load(TOTP, tenant, TOTP.stream(user_id))).state
@@ -123,7 +130,7 @@ class TotpHandlers:
     async def _accepts(self, tenant: str, user_id: UUID, otp: str) -> bool:
         """A code that many offer at once is one append's alone; a wrong one that meets others counts as wrong."""
         await self._attempts.count_code(tenant, user_id)
-        work = TOTP.record(user_id, use_otp, UseOtp(otp))
+        work = TOTP.record(user_id, use_otp, UseOtp(otp, self._steps))
         try:
             answer = await self._execution.run(work, Call.of_user(tenant, user_id))
         except (TooManyWrongCodes, VersionConflict):
