@@ -26,6 +26,7 @@ def test_the_story_holds_on_containers(cluster: Cluster, redis_url: str) -> None
             "TWINLOG_COMMAND_DATABASE_URL": cluster.url(command, COMMAND.users[0]),
             "TWINLOG_COMMAND_OWNER_URL": cluster.url(command, COMMAND.owner),
             "TWINLOG_QUERY_DATABASE_URL": cluster.url(query, QUERY.users[0]),
+            "TWINLOG_QUERY_READER_URL": cluster.url(query, QUERY.users[1]),
             "TWINLOG_QUERY_OWNER_URL": cluster.url(query, QUERY.owner),
             "TWINLOG_VAULT_DATABASE_URL": cluster.url(vault, VAULT.users[0]),
             "TWINLOG_VAULT_OWNER_URL": cluster.url(vault, VAULT.owner),
