@@ -3,13 +3,16 @@
 import re
 from collections.abc import Iterable
 
-OWN_LETTERS = 4
-"""How many letters a password must have besides these words; digits and signs do not count, everybody adds those."""
+OWN_LETTERS = 2
+"""How many letters a password must have besides these words; digits and signs do not count, everybody adds those.
+
+No more: who uses a word of this place in a phrase of their own is not to be hindered.
+"""
 
 SHORTEST = 3
 """Shorter words are found in too many good passwords."""
 
-PRODUCT = ("twinlog", "admin", "administrator", "operator", "auditor", "member", "tenant", "default", "password")
+PRODUCT = ("twinlog", "admin", "administrator", "operator", "auditor", "member", "tenant", "default")
 """The product and the names of its roles; an operator adds those of the organisation."""
 
 _ALIKE = str.maketrans("0134579@$!|+l", "oieastgasiiti")

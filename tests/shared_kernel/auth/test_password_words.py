@@ -23,10 +23,9 @@ PERSON = ("ada.lovelace@acme.example", "Ada King", "acme-works")
         "@dmin12345678",
         "ada.king.1815",
         "Lovelace#1815",
-        "4c m3 w0rk5 99!",
+        "4cm3-w0rk5-99!",
         "acmeada123456",
         "initech-2026-x",
-        "P@ssw0rd-2026",
         "ÉCOLE-école-7",
     ],
 )
@@ -41,7 +40,14 @@ async def test_password_that_is_made_of_words_of_the_context_is_refused(password
 
 @pytest.mark.parametrize(
     "password",
-    ["winter-otter-plays-chess", "twinlog-otter-chess", "adaptive winters", "x9Q2x8f7z1", "日本語のパスワード"],
+    [
+        "winter-otter-plays-chess",
+        "twinlog-otter-chess",
+        "adaptive winters",
+        "x9Q2x8f7z1",
+        "ada-password-1",
+        "日本語のパスワード",
+    ],
 )
 async def test_words_of_the_context_may_be_part_of_a_longer_password(password: str) -> None:
     passwords = Passwords(words=("Initech",))
@@ -53,7 +59,7 @@ async def test_words_of_the_context_may_be_part_of_a_longer_password(password: s
 
 def test_own_letters_are_counted_without_digits_and_signs() -> None:
     words = words_of("acme")
-    assert is_made_of("acme" + "xyz"[: OWN_LETTERS - 1] + "2026!", words)
+    assert is_made_of("acme" + "wxyz"[: OWN_LETTERS - 1] + "2026!", words)
     assert not is_made_of("acme" + "wxyz"[:OWN_LETTERS] + "2026!", words)
     assert not is_made_of("12345678", words)
 
@@ -82,4 +88,4 @@ def test_documented_words_are_those_that_are_refused() -> None:
     (row,) = re.findall(r"^\| words of this place \|(.*)\|$", text, re.MULTILINE)
     assert tuple(re.findall(r"`([a-z]+)`", row)) == PRODUCT
     assert "TWINLOG_PASSWORD_WORDS" in row
-    assert f"fewer than {OWN_LETTERS} letters" in row.replace("four", "4")
+    assert f"fewer than {OWN_LETTERS} letters" in row.replace("two", "2")
