@@ -27,7 +27,9 @@ Pool = AsyncConnectionPool[Connection]
 Progress = Callable[[int, int, int], None]
 """Told (partition, position, events) after each step."""
 
-BATCH = 1_000
+BATCH = 2_000
+"""Events in one transaction: more are cheaper, but whoever else works in this process waits while they are decoded."""
+
 AT_ONCE = 3
 """Partitions that are brought forward side by side."""
 

@@ -12,7 +12,7 @@ import redis
 from psycopg import sql
 
 from shared_kernel.auth.secrets import derive
-from shared_kernel.messaging.feed import FEED_PATH
+from shared_kernel.messaging.feed import FEED_PATH, PAGE_LIMIT
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
@@ -51,12 +51,20 @@ def streams(url: str) -> str:
 
 
 def feed(stack: Stack, secret: str) -> str:
+    """All pages: other tests may have written a lot to the same log before."""
     credential = {"Authorization": f"Bearer {derive(secret.encode(), 'feed').hex()}"}
-    answer = httpx2.get(f"{stack.command_url}{FEED_PATH}?limit=2000", headers=credential, timeout=10)
-    assert answer.status_code == 200
-    lines = [json.loads(line) for line in answer.text.splitlines()]
-    payloads = [base64.b64decode(line[name]) for line in lines for name in ("payload", "metadata")]
-    return answer.text + "\n".join(map(text, payloads))
+    found: list[str] = []
+    after = 0
+    while True:
+        page = f"{stack.command_url}{FEED_PATH}?limit={PAGE_LIMIT}&after={after}"
+        answer = httpx2.get(page, headers=credential, timeout=30)
+        assert answer.status_code == 200
+        lines = [json.loads(line) for line in answer.text.splitlines()]
+        if not lines:
+            return "\n".join(found)
+        payloads = [base64.b64decode(line[name]) for line in lines for name in ("payload", "metadata")]
+        found += [answer.text, *map(text, payloads)]
+        after = lines[-1]["position"]
 
 
 def logs(folder: Path) -> str:
