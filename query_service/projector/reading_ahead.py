@@ -6,10 +6,11 @@ What was read is made ready too, so that while the database writes one batch thi
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from query_service.projector.batch import Slice
 from query_service.projector.decoding import Ready
-from query_service.projector.source import Cursor, Reading, Source
+from query_service.projector.source import Cursor, Reading
 from shared_kernel.errors import TwinlogError
 
 WORTH_WHILE = 1_000
@@ -20,13 +21,19 @@ MakeReady = Callable[[Slice], Awaitable[Ready]]
 """Raises TwinlogError for what cannot be handled."""
 
 
+class Reads(Protocol):
+    """Where events come from; a `Source`."""
+
+    async def read(self, cursors: Sequence[Cursor], patience: float, /) -> Reading: ...
+
+
 class ReadingAhead:
     """A source that may have been asked already, in the hope that what was read before is written by now.
 
     Nothing is taken on trust: what was read ahead counts only if every cursor stands where the hope has put it.
     """
 
-    def __init__(self, source: Source, make_ready: MakeReady) -> None:
+    def __init__(self, source: Reads, make_ready: MakeReady) -> None:
         self._source = source
         self._make_ready = make_ready
         self._hoped: list[Cursor] = []

@@ -45,7 +45,7 @@ async def make_ready(events: Slice) -> Ready:
 
 async def begun(streams: Streams) -> tuple[ReadingAhead, list[Cursor]]:
     """After the first reading; and where the cursors are to be when its batch is written."""
-    ahead = ReadingAhead(streams, make_ready)  # type: ignore[arg-type] # only this method is asked
+    ahead = ReadingAhead(streams, make_ready)
     ahead.start(START, await ahead.read(START, 0.0))
     await asyncio.sleep(0)
     return ahead, [Cursor(0, 1, 1), START[1]]
@@ -60,7 +60,7 @@ async def test_what_follows_was_read_already() -> None:
 
 
 async def test_what_was_read_ahead_is_ready_but_for_what_cannot_be_handled() -> None:
-    ahead = ReadingAhead(Streams(), make_ready)  # type: ignore[arg-type] # only this method is asked
+    ahead = ReadingAhead(Streams(), make_ready)
     for after, found in ((7, {0}), (CHANGED, set[int]())):
         ahead.start([Cursor(0, 1, after)], Reading(slices=[slice_of(1, 0, WORTH_WHILE)]))
         reading = await ahead.read([Cursor(0, 1, after)], 0.0)
@@ -84,7 +84,7 @@ async def test_little_is_not_worth_it() -> None:
 
 async def test_error_counts_only_for_who_asks_for_it() -> None:
     streams = Streams()
-    ahead = ReadingAhead(streams, make_ready)  # type: ignore[arg-type] # only this method is asked
+    ahead = ReadingAhead(streams, make_ready)
     first = await ahead.read(START, 0.0)
     streams.gone = True
     ahead.start(START, first)
