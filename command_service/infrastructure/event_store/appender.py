@@ -137,12 +137,18 @@ class Appender:
         if isinstance(outcome, Exception):
             self._mend(tickets, outcome)
         else:
-            try:
-                self._answer(tickets, outcome)
-            except Exception as error:  # noqa: BLE001 (a fault of this program too: the mender says it to all callers)
-                self._mend(tickets, error)
+            self._tell(tickets, outcome)
         if not self._called:
             self._call()  # those who were answered may have more to say: let them join
+
+    def _tell(self, tickets: list[Ticket], rows: Rows) -> None:
+        """The batch is in the log. Should the answer be unreadable, that is a fault of this program, of whatever kind:
+        the mender says so to all callers, and none of them waits for ever.
+        """
+        try:
+            self._answer(tickets, rows)
+        except Exception as fault:  # noqa: BLE001 (see above: whatever it is, each caller hears of it)
+            self._mend(tickets, fault)
 
     def _answer(self, tickets: list[Ticket], rows: Rows) -> None:
         answer = batch.decode([ticket.item for ticket in tickets], rows)
@@ -162,13 +168,16 @@ class Appender:
         self._depart()
 
     async def _settle(self, tickets: list[Ticket], error: Exception | None) -> None:
-        """Whatever goes wrong with a batch, nobody waits for ever and the next batch has its chance."""
+        """Whatever goes wrong with a batch, nobody waits for ever and the next batch has its chance.
+
+        So even a fault of this program, of whatever kind, must not end the mender, whom later batches need too.
+        """
         try:
             if error is None or isinstance(error, _TROUBLE):
                 await self._write(tickets, error)
             else:
                 self._give_up(tickets, error)
-        except Exception as fault:  # noqa: BLE001 (whatever it is, the next batch has its chance)
+        except Exception as fault:  # noqa: BLE001 (see above: the mender goes on)
             self._give_up(tickets, fault)
         finally:
             for ticket in tickets:
