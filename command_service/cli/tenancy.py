@@ -17,6 +17,9 @@ from command_service.infrastructure.call import DEFAULT_TENANT, Call
 from command_service.settings import load
 from shared_kernel.terminal import say, sentences
 
+Email = Annotated[str, typer.Option("--email", help="The address that the user signs in with.")]
+OfTenant = Annotated[str, typer.Option("--tenant", help="The user's tenant.")]
+
 tenants = typer.Typer(no_args_is_help=True, help="Tenants: worlds of their own for users and what they own.")
 users = typer.Typer(no_args_is_help=True, help="Users, as far as operators make them.")
 
@@ -69,8 +72,8 @@ def second_factor(
 @users.command("create-admin")
 def create_admin(
     *,
-    email: Annotated[str, typer.Option("--email", help="The address the admin signs in with.")],
-    tenant: Annotated[str, typer.Option("--tenant", help="The admin's tenant.")] = DEFAULT_TENANT,
+    email: Email,
+    tenant: OfTenant = DEFAULT_TENANT,
     name: Annotated[str, typer.Option("--name", help="What the admin is called.")] = "Administrator",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input instead of asking.")
@@ -96,8 +99,8 @@ def create_admin(
 @users.command("reset-password")
 def reset_password(
     *,
-    email: Annotated[str, typer.Option("--email", help="The address that the user signs in with.")],
-    tenant: Annotated[str, typer.Option("--tenant", help="The user's tenant.")] = DEFAULT_TENANT,
+    email: Email,
+    tenant: OfTenant = DEFAULT_TENANT,
     as_json: Json = False,
 ) -> None:
     """Make a code with which a user who forgot the password chooses another one: once, within an hour.
@@ -116,8 +119,8 @@ def reset_password(
 @users.command("remove-second-factor")
 def remove_second_factor(
     *,
-    email: Annotated[str, typer.Option("--email", help="The address that the user signs in with.")],
-    tenant: Annotated[str, typer.Option("--tenant", help="The user's tenant.")] = DEFAULT_TENANT,
+    email: Email,
+    tenant: OfTenant = DEFAULT_TENANT,
     as_json: Json = False,
 ) -> None:
     """Take away the second factor of a user who lost it and all recovery codes. Their sessions end.
