@@ -211,4 +211,5 @@ async def campaign(stack: Stack, workers: Workers, decisions: int, seed: int) ->
         admin, ada = await people(stack, http, tenant)
         neighbour = await sign_up(stack, http)
         administrator = Administrator(stack, http, tenant, admin)
-        return await Campaign(workers, http, Random(seed), administrator, ada, neighbour).run(decisions)  # noqa: S311 - chance, no secret
+        chance = Random(seed)  # noqa: S311 - repeatable by its seed, and no secret is made of it
+        return await Campaign(workers, http, chance, administrator, ada, neighbour).run(decisions)

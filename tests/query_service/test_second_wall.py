@@ -49,6 +49,9 @@ VALUES = {
 """A value of each type that every constraint accepts."""
 
 
+INSERT = sql.SQL("INSERT INTO {table} ({names}) VALUES ({values})")
+
+
 def readable(url: str) -> list[tuple[str, str]]:
     """Everything with a tenant in it that a role may read."""
     with psycopg.connect(url) as connection:
@@ -65,9 +68,15 @@ def filled(query_database: Urls) -> Urls:
             columns = owner.execute(COLUMNS, (table,)).fetchall()
             for tenant in (OURS, THEIRS):
                 owner.execute("SELECT nextval('numbers')")
-                values = [f"'{tenant}'" if name == "tenant" else VALUES[kind] for name, kind in columns]
-                names = ", ".join(name for name, _ in columns)
-                owner.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join(values)})".encode())  # noqa: S608 - of the catalogue and constants
+                owner.execute(
+                    INSERT.format(
+                        table=sql.Identifier(*table.split(".")),
+                        names=sql.SQL(", ").join(sql.Identifier(name) for name, _ in columns),
+                        values=sql.SQL(", ").join(
+                            sql.Literal(tenant) if name == "tenant" else sql.SQL(VALUES[kind]) for name, kind in columns
+                        ),
+                    )
+                )
     return query_database
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from typing import Any
 from uuid import UUID, uuid4
 
 from shared_kernel.events.access import RoleGranted
@@ -50,10 +51,10 @@ class Records:
         }
         return lists.get(route, ())
 
-    def keep(self, kind: str, name: UUID, owner: UUID | None, tenant: str, **further: object) -> None:
-        """Remember a thing that the log has told of."""
+    def keep(self, kind: str, name: UUID, owner: UUID | None, tenant: str, **further: Any) -> None:
+        """Remember a thing that the log has told of; `further` is its state, its classification, whether it exists."""
         owned = None if owner is None else str(owner)
-        kept = Thing(str(name), owned, tenant=tenant, **further)  # type: ignore[arg-type]  # state, classification, exists
+        kept = Thing(str(name), owned, tenant=tenant, **further)
         (self.sessions if kind == "session_id" else self.things.setdefault(kind, [])).append(kept)
 
     async def tell(self, stream: str, event: Event, tenant: str, owner: UUID | None) -> None:

