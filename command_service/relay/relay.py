@@ -11,6 +11,7 @@ from command_service.relay.publisher import Publisher
 from command_service.relay.publishing import Publishing
 from command_service.relay.refusals import EpochChanged, PublicationRefused
 from command_service.relay.status import Status
+from shared_kernel.background import end
 from shared_kernel.clock import Clock, microseconds
 from shared_kernel.messaging.backoff import Backoff, pause
 
@@ -73,8 +74,7 @@ class Relay:
         try:
             await self._lead(log)
         finally:
-            alive.cancel()
-            await asyncio.gather(alive, return_exceptions=True)  # a session that broke is found by all who use it
+            await end(alive)  # a session that broke is found by all who use it
 
     async def _lead(self, log: Log) -> None:
         backoff = Backoff(self._stop, longest=2.0)

@@ -23,6 +23,7 @@ from query_service.projector.orders import Order
 from query_service.projector.parked_retry import retry_due
 from query_service.projector.rebuilding import Rebuilding, Rested
 from query_service.projector.shift import Tools
+from shared_kernel.background import end
 from shared_kernel.errors import Refusal, TwinlogError
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.operations import CATEGORY
@@ -177,10 +178,7 @@ class Control:
                 await pause(self._tools.stop, STAND_BY)
 
     async def _rest(self) -> None:
-        tasks = [task for task in (self._building, self._auditing) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(self._building, self._auditing)
         self._building = self._auditing = None
 
 

@@ -14,6 +14,7 @@ from query_service.projector.decoding import Decoder, Keys
 from query_service.projector.engine import Engine
 from query_service.projector.leases import Leases
 from query_service.projector.shift import Shift, Tools
+from shared_kernel.background import end
 from shared_kernel.events.contract import Event
 from shared_kernel.events.registry import Registry
 from shared_kernel.messaging.backoff import Backoff
@@ -35,8 +36,7 @@ class Projector:
         try:
             await self._project()
         finally:
-            control.cancel()
-            await asyncio.gather(control, return_exceptions=True)
+            await end(control)
 
     async def _project(self) -> None:
         """PostgreSQL, Redis, vault and feed may go and come back: each time we go on from the checkpoints."""

@@ -26,7 +26,7 @@ from query_service.projector.leases import Leases
 from query_service.projector.reading_ahead import ReadingAhead
 from query_service.projector.source import Cursor, Reading, Source
 from query_service.projector.status import Status
-from shared_kernel.background import together
+from shared_kernel.background import end, together
 from shared_kernel.errors import ServiceUnavailable, TwinlogError
 from shared_kernel.messaging.backoff import pause
 from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY, field_of, told, value_of
@@ -140,9 +140,7 @@ class Shift:
     async def end(self) -> None:
         """Nothing of ours goes on afterwards."""
         await self._ahead.forget()
-        if self._catching_up:
-            self._catching_up.cancel()
-            await asyncio.gather(self._catching_up, return_exceptions=True)
+        await end(self._catching_up)
 
     async def _apply(self, slices: Sequence[Slice], ready: Mapping[int, Ready]) -> None:
         try:

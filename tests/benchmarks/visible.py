@@ -23,6 +23,7 @@ from typing import Any
 import httpx2
 import psycopg
 
+from shared_kernel.background import end
 from shared_kernel.messaging.partition import partition_of, slot_of
 from tests.support.load import Author, sign_up
 from tests.support.stack import Stack, running_stack
@@ -83,8 +84,7 @@ async def watching(url: str, watch: Watch) -> AsyncIterator[None]:
         async with asyncio.timeout(30):
             await watch.level.wait()
     finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await end(task)
 
 
 async def load(stack: Stack, author: Author, watch: Watch, rate: float, seconds: float) -> None:

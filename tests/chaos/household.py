@@ -11,6 +11,7 @@ from random import Random
 import redis
 
 from deploy.local.processes import FIRST_PAUSE, Process, ProcessGroup
+from shared_kernel.background import end
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 from tests.support.workers import beside, redis_url_of
@@ -86,7 +87,7 @@ async def household(stack: Stack) -> AsyncIterator[Household]:
     try:
         yield Household(stack, second, redis_url_of(stack))
     finally:
-        reviving.cancel()
+        await end(reviving)
         await asyncio.to_thread(second.stop)
 
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx2
 
+from shared_kernel.background import end
 from tests.e2e.test_changing_policies import add, people, remove, sign_in
 from tests.support.load import Author, sign_up
 from tests.support.stack import Stack
@@ -158,9 +159,7 @@ class Campaign:
         try:
             await asyncio.gather(*(self._ask(decisions, changing) for _ in range(ASKING)))
         finally:
-            for task in changing:
-                task.cancel()
-            await asyncio.gather(*changing, return_exceptions=True)
+            await end(*changing)
         return self.findings
 
     async def _idle(self) -> None:

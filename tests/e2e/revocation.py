@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ import httpx2
 from jose import jwt
 from redis.asyncio import Redis
 
+from shared_kernel.background import end
 from tests.e2e.test_changing_policies import people
 from tests.support.load import PASSWORD, Author
 from tests.support.stack import Stack
@@ -137,9 +138,7 @@ class Campaign:
         try:
             yield
         finally:
-            emptying.cancel()
-            with suppress(asyncio.CancelledError):
-                await emptying
+            await end(emptying)
 
     async def _empty(self) -> None:
         while True:

@@ -46,6 +46,16 @@ async def test_a_task_that_fails_has_ended_too() -> None:
     assert isinstance(task.exception(), ValueError)
 
 
+async def test_several_tasks_end_together_each_in_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "AGAIN", 0.01)
+    listening, lost, failing = (asyncio.create_task(work) for work in (deaf(0), deaf(2), broken()))
+    await asyncio.sleep(0.01)
+    await background.end(listening, None, lost, failing)
+    assert listening.cancelled()
+    assert lost.cancelled()
+    assert isinstance(failing.exception(), ValueError)
+
+
 async def answer(number: int, ended: list[int]) -> int:
     try:
         await asyncio.sleep(0.01)

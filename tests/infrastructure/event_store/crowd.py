@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from shared_kernel.background import end
 from tests.infrastructure.event_store.appending import HANG_UP, Wish
 from tests.infrastructure.event_store.ledger import Attempt, Fate
 from tests.support.processes import ROOT
@@ -188,7 +189,5 @@ async def crowd_of(appending: Appending, clients: int, seed: int) -> AsyncIterat
     try:
         yield crowd
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         await appending.stop()

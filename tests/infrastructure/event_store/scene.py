@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 from command_service.infrastructure.event_store import PostgresEventStore
 from deploy.local.databases import COMMAND
 from deploy.local.engines import EmbeddedPostgres
+from shared_kernel.background import end
 from tests.infrastructure.event_store.crowd import Appending, Crowd, crowd_of
 from tests.infrastructure.event_store.cutting_proxy import CuttingProxy, cutting_proxy
 from tests.infrastructure.event_store.given import TOPIC, append, event
@@ -114,8 +115,7 @@ async def _at(engine: EmbeddedPostgres, cluster: Cluster, name: str, folder: Pat
         try:
             yield scene
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await end(following)
 
 
 async def _fill(url: str) -> int:

@@ -15,6 +15,7 @@ import pytest
 from command_service.infrastructure.event_store import PostgresEventStore
 from command_service.infrastructure.event_store.port import Append, Claim
 from deploy.local.databases import COMMAND
+from shared_kernel.background import end
 from tests.infrastructure.event_store.given import REQUIRE, TAKE, TOPIC, append, event, key
 from tests.infrastructure.event_store.racing import old_snapshot
 from tests.support import results
@@ -204,8 +205,7 @@ async def without_and_during(url: str) -> tuple[Latencies, Latencies]:
             during = await load.run(SECONDS)
         after = await load.run(WITHOUT)
         await load.assert_all_was_met_in_order()
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        await end(following)
     return [*before, *after], during
 
 
