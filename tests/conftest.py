@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 import structlog
+from hypothesis import HealthCheck, settings
 
 from deploy.local.databases import COMMAND, QUERY, VAULT
 from shared_kernel.observability import log_context
@@ -24,7 +25,11 @@ REAL_PROCESSES = {"stack"}
 
 
 def pytest_configure() -> None:
-    """No test meets a setting of the shell that it is started from, nor loggers that remember an earlier test."""
+    """No test meets a setting of the shell that it is started from, nor loggers that remember an earlier test, and
+    none is judged by how busy the machine is while examples are made.
+    """
+    settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("patient")
     structlog.configure = functools.partial(_configured_anew, structlog.configure)
     for name in [name for name in os.environ if name.startswith("TWINLOG_") and name != ENGINES]:
         del os.environ[name]

@@ -16,7 +16,7 @@ from command_service.features.resources.domain import Resource, evolve
 from command_service.features.resources.handlers import RESOURCES
 from command_service.infrastructure.aggregate import Loaded, SnapshotPolicy
 from command_service.infrastructure.event_store.port import Append, KeptState, NewEvent
-from command_service.infrastructure.snapshots import Snapshots, _place
+from command_service.infrastructure.snapshots import Snapshots, _place_of
 from shared_kernel.events.contract import Event
 from shared_kernel.events.resources import ResourceArchived, ResourceCreated, ResourceDetailsChanged, ResourceRestored
 from tests.support.command_side import CommandSide
@@ -58,7 +58,7 @@ def folded(state: Resource | None, events: Sequence[Event]) -> Resource | None:
     return state
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(changes, max_size=12), st.integers(0, 12))
 def test_state_with_a_snapshot_is_the_state_without(further: list[Event], at: int) -> None:
     half = folded(None, [CREATED, *further[:at]])
@@ -179,7 +179,7 @@ async def test_state_that_does_not_read_is_ignored(command_side: CommandSide) ->
     await appended(command_side, STREAM, CREATED, *map(renamed, range(6)))
     snapshots = command_side.services.resources._execution.loading.snapshots
     row = (await command_side.services.log.read_stream("default", STREAM, 6))[0]
-    place = _place(row.tenant, row.stream, POLICY.name, (row.version, row.position, row.leaf_hash))
+    place = _place_of(row, POLICY.name)
     bad = KeptState(7, POLICY.name, snapshots._proof(b'{"name": 7}', place) + b'{"name": 7}')
     await command_side.services.log.keep_snapshot("default", STREAM, bad)
     with capture_logs() as said:

@@ -87,7 +87,7 @@ def oracle(rules: Sequence[Policy], who: Principal, permission: Permission, obj:
 
 @pytest.mark.asvs("V8.2.1", "V8.2.2")
 @given(policies, callers, st.sampled_from(PERMISSIONS), st.sampled_from(("resources", "users")))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_decisions_are_the_oracle_s(rules: list[Policy], who: Principal, permission: Permission, kind: str) -> None:
     engine = PolicyEngine(rules)
     with capture_logs():
@@ -97,7 +97,7 @@ def test_decisions_are_the_oracle_s(rules: list[Policy], who: Principal, permiss
 
 
 @given(policies, callers, st.sampled_from(PERMISSIONS))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_door_is_open_wherever_some_object_would_be_allowed(
     rules: list[Policy], who: Principal, permission: Permission
 ) -> None:
@@ -126,7 +126,7 @@ def test_filtered_rows_are_exactly_those_that_decide_allows(empty_database: str)
         connection.cursor().executemany(INSERT, [(number, *row) for number, row in enumerate(EVERY_OBJECT)])
 
         @given(policies, callers, st.sampled_from(PERMISSIONS))
-        @settings(max_examples=200, deadline=None)
+        @settings(max_examples=200)
         def rows_are_decisions(rules: list[Policy], who: Principal, permission: Permission) -> None:
             engine = PolicyEngine(rules)
             with capture_logs():
