@@ -10,7 +10,7 @@ from query_service.features import PROJECTIONS
 from query_service.infrastructure.feed import FeedUnavailable
 from query_service.infrastructure.projection import Projection
 from query_service.projector import generations
-from query_service.projector.bootstrap import GARBAGE, Equipment, equipped
+from query_service.projector.bootstrap import GC_THRESHOLD, Equipment, equipped
 from query_service.projector.engine import Engine
 from query_service.projector.projector import decoder_of
 from query_service.projector.rebuild import NothingToRebuild
@@ -35,7 +35,7 @@ def run(use: Callable[[Equipment], Awaitable[T]]) -> T:
         async with equipped(load()) as equipment:
             return await use(equipment)
 
-    return run_loop(main(), GARBAGE)
+    return run_loop(main(), GC_THRESHOLD)
 
 
 def chosen(name: str | None, *, every: bool, as_json: bool) -> Sequence[Projection]:

@@ -86,7 +86,7 @@ class Database:
         """The row of one key, if there is one: not to be changed, for others may have been given the same."""
         asked = self._lookups.get((lookup, generation))
         if asked is None:
-            find_all = partial(self._find_all, lookup, lookup.query.format(generation=generation))
+            find_all = partial(self._find_all, lookup, lookup.question(generation))
             asked = self._lookups[(lookup, generation)] = Coalescer(find_all, at_once=1)
         return await asked.ask(key)
 

@@ -23,6 +23,10 @@ class Lookup:
         if "tenant" not in self.key:
             raise ValueError("a row is looked up in a tenant")
 
+    def question(self, generation: str) -> str:
+        """The query, put to one generation."""
+        return self.query.format(generation=generation)
+
     @cached_property
     def query(self) -> str:
         """Takes one array for each column of the key, in the order of the columns: $1, $2 and so on."""

@@ -2,7 +2,7 @@
 
 import sys
 
-from query_service.projector.bootstrap import GARBAGE, SERVICE, equipped
+from query_service.projector.bootstrap import GC_THRESHOLD, SERVICE, equipped
 from query_service.projector.projector import Projector
 from query_service.settings import Settings, load
 from shared_kernel.process import require_redis, run_process, work_and_serve
@@ -22,4 +22,4 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_process(SERVICE, load, main, GARBAGE))
+    sys.exit(run_process(SERVICE, load, main, GC_THRESHOLD))

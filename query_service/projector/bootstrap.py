@@ -30,8 +30,8 @@ from shared_kernel.process import require_database
 from shared_kernel.settings import secret_bytes
 
 SERVICE = "projector"
-GARBAGE = 200_000
-"""New objects worth a look for unreachable ones: a batch makes many, and nearly all of them end with it."""
+GC_THRESHOLD = 200_000
+"""Higher than a server's: a batch makes many objects, and nearly all of them end with it."""
 
 QUERY_OPTIONS = (
     "-c timezone=UTC -c lock_timeout=10s -c statement_timeout=120s -c idle_in_transaction_session_timeout=60s"

@@ -163,6 +163,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, condition in (
         (audit_queries, "BY_POSITION", "a.tenant = %(tenant)s AND"),
         (policy_queries, "BY_ID", "p.tenant = %(tenant)s AND"),
+        (resource_queries, "OF_STREAM", "a.tenant = %(tenant)s AND"),
     ):
         query = getattr(module, name)
         assert condition in query
@@ -228,4 +229,4 @@ async def test_with_both_walls_taken_away_every_question_leaks(
             open_to_all = text.partition("WHERE")[0]
             owner.execute(f"CREATE OR REPLACE VIEW {view} AS {open_to_all}".encode())
     async with query_side_of(query_database, vault_database, redis_url, query_reader_url=None) as side:
-        assert await leaks(side) == set(QUESTIONS) - {"/v1/resources/{resource}/history"}
+        assert await leaks(side) == set(QUESTIONS)

@@ -16,13 +16,13 @@ from query_service.infrastructure.progress import Progress
 
 PROJECTION = "resources"
 
-COLUMNS = """
+SHOWN = """
 SELECT r.tenant, r.id, r.version, r.created_position, r.name, r.description, r.classification, r.attributes, r.tags,
        r.owner, r.state, r.created_at, r.updated_at
 """
-BY_ID = Lookup(f"{COLUMNS} FROM {{generation}}.resources r", key={"tenant": "r.tenant::text", "id": "r.id::uuid"})
+BY_ID = Lookup(f"{SHOWN} FROM {{generation}}.resources r", key={"tenant": "r.tenant::text", "id": "r.id::uuid"})
 LIST = Listing(
-    select=f"{COLUMNS} FROM {{generation}}.tenant_resources r",  # row level security would keep `tag` and `q` slow
+    select=f"{SHOWN} FROM {{generation}}.tenant_resources r",  # row level security would keep `tag` and `q` slow
     position="r.created_position",
     filters={
         "classification": "r.classification = %(classification)s",
@@ -32,6 +32,7 @@ LIST = Listing(
         "q": "lower(r.name) ^@ lower(%(q)s)",
     },
 )
+OF_STREAM = "a.tenant = %(tenant)s AND a.stream = %(stream)s"
 
 
 class ResourceQuery(PageQuery):
@@ -65,4 +66,4 @@ async def resources_on(page: Page, database: TenantRows, progress: Progress, all
 async def history_on(page: Page, database: Database, tenant: str, resource_id: UUID) -> Sequence[DictRow]:
     """The events of one resource on one page, from the audit copy."""
     stream = {"tenant": tenant, "stream": f"resources-{resource_id}"}
-    return await HISTORY.rows(database.of(tenant), page, ("a.tenant = %(tenant)s AND a.stream = %(stream)s", stream))
+    return await HISTORY.rows(database.of(tenant), page, (OF_STREAM, stream))
