@@ -139,11 +139,14 @@ def bootstrap(
 ) -> Services:
     """Wire the command service; nothing is connected before `running`. Raises StartupRefused."""
     log = log or PostgresEventStore(settings.command_database_url, topics=registry().by_topic.keys())
-    clock, policies = clock or SystemClock(), policies or _shipped_policies()
+    clock = clock or SystemClock()
+    policies = policies or _shipped_policies()
     passwords = passwords or Passwords.guarded(settings.password_words, settings.breached_passwords_file)
-    vault = KeyVault(vault_pool := _vault_pool(settings), Kek.parse(settings.kek.get_secret_value()))
+    vault_pool = _vault_pool(settings)
+    vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
-    signer = TokenSigner(keys := TokenKeys(settings.token_key_file, clock), settings.issuer)
+    keys = TokenKeys(settings.token_key_file, clock)
+    signer = TokenSigner(keys, settings.issuer)
     tenant_policies, denials = _news(settings, log, policies, execution.codec)
     metrics, rates = _measured(settings, metrics or Metrics(SERVICE), log)
     attempts = _attempts(settings, rates.limiter, metrics)

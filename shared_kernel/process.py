@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from shared_kernel.errors import SchemaMismatch, ServiceUnavailable, StartupRefused
 from shared_kernel.observability import configure_logging
 from shared_kernel.settings import SharedSettings
-from shared_kernel.web.server import GARBAGE, run
+from shared_kernel.web.server import GC_THRESHOLD, run
 
 EXIT_REFUSED = 2
 EXIT_UNREACHABLE = 3
@@ -28,7 +28,10 @@ class Unreachable(StartupRefused):
 
 
 def run_process(
-    service: str, load: Callable[[], S], main: Callable[[S], Coroutine[Any, Any, None]], garbage: int = GARBAGE
+    service: str,
+    load: Callable[[], S],
+    main: Callable[[S], Coroutine[Any, Any, None]],
+    gc_threshold: int = GC_THRESHOLD,
 ) -> int:
     """Run `main` with the settings that `load` finds until it is told to stop; the exit code.
 
@@ -37,7 +40,7 @@ def run_process(
     try:
         settings = load()
         configure_logging(service, settings.log_level)
-        run(main(settings), garbage)
+        run(main(settings), gc_threshold)
     except Unreachable as error:
         return _say(error.detail, EXIT_UNREACHABLE)
     except (StartupRefused, SchemaMismatch) as error:

@@ -24,7 +24,7 @@ tenants = typer.Typer(no_args_is_help=True, help="Tenants: worlds of their own f
 users = typer.Typer(no_args_is_help=True, help="Users, as far as operators make them.")
 
 
-class Rule(StrEnum):
+class SecondFactorRule(StrEnum):
     """What a tenant asks of whoever signs in."""
 
     REQUIRED = "required"
@@ -53,7 +53,9 @@ def create(
 @tenants.command("second-factor")
 def second_factor(
     slug: Annotated[str, typer.Argument(help="Its name in addresses.")],
-    rule: Annotated[Rule, typer.Argument(help="Whether whoever signs in without a second factor holds any role.")],
+    rule: Annotated[
+        SecondFactorRule, typer.Argument(help="Whether whoever signs in without a second factor holds any role.")
+    ],
     *,
     as_json: Json = False,
 ) -> None:
@@ -62,7 +64,7 @@ def second_factor(
     Example: twinlog tenants second-factor acme required
     """
     with sentences(as_json=as_json), refusing_values(as_json=as_json):
-        command = ChangeSecondFactor(rule is Rule.REQUIRED)
+        command = ChangeSecondFactor(rule is SecondFactorRule.REQUIRED)
         tenant = TypeAdapter(TenantSlug).validate_python(slug)
         asyncio.run(with_services(load(), lambda services: _change_second_factor(services, tenant, command)))
         sentence = f"From the next token on a second factor is {rule.value} in {slug}."

@@ -68,7 +68,7 @@ class Snapshots:
         if found.state is None or found.personal or found.version - since < policy.every:
             return
         state = policy.write(found.state)
-        place = _place(tenant, stream, policy.name, (found.version, found.position, found.leaf))
+        place = _place(tenant, stream, policy.name, version=found.version, position=found.position, leaf=found.leaf)
         kept = KeptState(found.version, policy.name, self._proof(state, place) + state)
         try:
             await self._store.keep_snapshot(tenant, stream, kept)
@@ -80,14 +80,17 @@ class Snapshots:
         if kept.shape != policy.name:
             return "the state has another shape in this release"
         proof, state = kept.state[:_PROOF_BYTES], kept.state[_PROOF_BYTES:]
-        place = _place(row.tenant, row.stream, policy.name, (row.version, row.position, row.leaf_hash))
+        place = _place_of(row, policy.name)
         return "" if hmac.compare_digest(proof, self._proof(state, place)) else "its proof does not fit"
 
     def _proof(self, state: bytes, place: bytes) -> bytes:
         return hmac.digest(self._proof_key, place + state, hashlib.sha256)
 
 
-def _place(tenant: str, stream: str, shape: str, after: tuple[int, int, bytes]) -> bytes:
-    """What a proof binds a state to; `after`: version, position and leaf hash of the event it was taken after."""
-    version, position, leaf = after
+def _place_of(row: StoredRow, shape: str) -> bytes:
+    return _place(row.tenant, row.stream, shape, version=row.version, position=row.position, leaf=row.leaf_hash)
+
+
+def _place(tenant: str, stream: str, shape: str, *, version: int, position: int, leaf: bytes) -> bytes:
+    """What a proof binds a state to: the event it was taken after."""
     return bind(tenant, stream, shape, str(version), str(position), leaf.hex())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from shared_kernel.errors import StartupRefused
 
-LINE_BYTES = 128
-"""No line is longer; those of the lists that can be had are 40 digits, a colon and a count."""
+READ_BYTES = 128
+"""Enough for the rest of any line (63 bytes at most) and the 40 digits of the next."""
 
 _LINE = re.compile(rb"[0-9A-F]{40}(:\d{1,20})?")
 _BEYOND = b"~"
@@ -26,7 +26,7 @@ class BreachedPasswords:
         except OSError as error:
             raise StartupRefused(f"The breached passwords in {path} cannot be read: {error.strerror}.") from None
         self._size = os.fstat(self._file.fileno()).st_size
-        ends = self._read(0).splitlines()[:1] + self._read(max(0, self._size - LINE_BYTES)).splitlines()[-1:]
+        ends = self._read(0).splitlines()[:1] + self._read(max(0, self._size - READ_BYTES)).splitlines()[-1:]
         if not ends or not all(_LINE.fullmatch(line) for line in ends):
             self._file.close()
             raise StartupRefused(f"The breached passwords in {path} are not lines of SHA-1 hashes in capitals.")
@@ -42,7 +42,7 @@ class BreachedPasswords:
         self._file.close()
 
     def _read(self, offset: int) -> bytes:
-        found = os.pread(self._file.fileno(), LINE_BYTES, offset)
+        found = os.pread(self._file.fileno(), READ_BYTES, offset)
         if not found and self._size:
             raise OSError(errno.ESTALE, "it has become shorter")
         return found

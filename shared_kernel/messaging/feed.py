@@ -5,7 +5,6 @@
 """
 
 import base64
-from binascii import a2b_base64
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -68,8 +67,8 @@ def decode(line: bytes | str) -> StoredRow:
         version=int(raw["version"]),
         topic=raw["topic"],
         payload_format=int(raw["payload_format"]),
-        payload=a2b_base64(raw["payload"], strict_mode=True),
-        metadata=a2b_base64(raw["metadata"], strict_mode=True),
+        payload=base64.b64decode(raw["payload"], validate=True),
+        metadata=base64.b64decode(raw["metadata"], validate=True),
         event_id=UUID(raw["event_id"]),
         recorded_at=int(raw["recorded_at"]),
         slot=int(raw["slot"]),

@@ -80,7 +80,8 @@ class PayloadCodec:
             data[name] = ERASED if key is None else _open(key, row, name, data[name])
         cls, data = self._newest(row, data)
         try:
-            return Recorded(cls.__pydantic_validator__.validate_python(data), row, Metadata.decode(row.metadata))
+            event = cls.__pydantic_validator__.validate_python(data)  # directly, as in `Metadata.decode`
+            return Recorded(event, row, Metadata.decode(row.metadata))
         except (ValidationError, ValueError):
             raise _unreadable(row, "does not fit its contract") from None  # the cause quotes personal values
 

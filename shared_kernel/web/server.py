@@ -32,8 +32,8 @@ SILENCE_SECONDS = 30.0
 """How long a body may pause while it arrives."""
 
 BACKLOG = 2048
-GARBAGE = 20_000
-"""How many new objects are worth a look for those that nobody can reach any more."""
+GC_THRESHOLD = 20_000
+"""So many new objects start a look for unreachable ones; Python's 700 would cost every request."""
 
 T = TypeVar("T")
 _log = get_logger("twinlog.server")
@@ -214,10 +214,10 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def run(main: Coroutine[Any, Any, T], garbage: int = GARBAGE) -> T:
+def run(main: Coroutine[Any, Any, T], gc_threshold: int = GC_THRESHOLD) -> T:
     """Run a process's main coroutine on uvloop, with garbage collection as a server needs it."""
     # What is imported by now lives as long as the process; looking through it again and again costs every request.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(garbage, 50, 50)
+    gc.set_threshold(gc_threshold, 50, 50)
     return uvloop.run(main)

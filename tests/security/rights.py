@@ -19,7 +19,8 @@ against a table written by hand (`tests/security/rights_of_routes.py`), for ever
 and policy that a tenant may add.
 
 Nothing is allowed without a rule, and nobody reaches an object of another tenant, whatever their roles. Every \
-registered user is a member; everybody is who has signed in. `own`: the caller is the object's owner, or the user that \
+registered user is a member, except in a tenant that requires a second factor while they sign in without one; \
+`everybody` is whoever has signed in. `own`: the caller is the object's owner, or the user that \
 it is about. `visible`: public, internal or own.
 
 A tenant adds rules of its own over REST \

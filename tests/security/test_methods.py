@@ -10,7 +10,7 @@ READ_ONLY = {"/.well-known/jwks.json", "/.well-known/oauth-authorization-server"
 
 
 @pytest.mark.asvs("V3.5.3")
-def test_the_command_api_is_changed_by_no_get() -> None:
+def test_only_these_routes_of_the_command_api_answer_to_get() -> None:
     paths = json.loads((FOLDER / "command.openapi.json").read_text(encoding="utf-8"))["paths"]
     assert {
         path for path, operations in paths.items() if {"get", "head", "options", "trace"} & set(operations)

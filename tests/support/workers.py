@@ -30,27 +30,27 @@ class Workers:
     queries: tuple[str, ...]
 
 
-def redis_url_of(stack: Stack) -> str:
+def _variables_of(stack: Stack) -> environment.Environments:
     variables = environment.of_running(DataFolder(stack.data))
     if variables is None:
         raise AssertionError("the stack is not running")
-    return variables.query["REDIS_URL"]
+    return variables
+
+
+def redis_url_of(stack: Stack) -> str:
+    return _variables_of(stack).query["REDIS_URL"]
 
 
 def beside(stack: Stack, name: str) -> Process:
     """A process of SECOND on a free port, not yet started."""
     service, module, port_name = SECOND[name]
-    folder = DataFolder(stack.data)
-    variables = environment.of_running(folder)
-    if variables is None:
-        raise AssertionError("the stack is not running")
     port = ports.free_port(ports.LOOPBACK)
     own = {f"{environment.PREFIX}{port_name}": str(port)}
     program = Program(
         argv=[sys.executable, "-m", module],
-        env=variables.for_process(service, asks=name == "query-b") | own,
+        env=_variables_of(stack).for_process(service, asks=name == "query-b") | own,
         cwd=ROOT,
-        log=folder.logs / f"{name}.log",
+        log=DataFolder(stack.data).logs / f"{name}.log",
     )
     return Process(name, program, f"http://{ports.LOOPBACK}:{port}/readyz")
 

@@ -34,6 +34,17 @@ TOLD_EVERY = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
+class Reset:
+    """With the code of this hash another password may be chosen until it expires."""
+
+    code_hash: str
+    expires_at: datetime
+
+    def counts(self, code_hash: str, now: datetime) -> bool:
+        return hmac.compare_digest(self.code_hash, code_hash) and now < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """An account as its events have made it; `suspended_for` is why its user is not let in, if so."""
 
@@ -43,8 +54,7 @@ class User:
     """What an authenticator app shows, and what no password may be; it decides nothing else."""
     name: str = field(default="", compare=False, repr=False)
     suspended_for: str | None = field(default=None, repr=False)
-    reset: tuple[str, datetime] | None = field(default=None, repr=False)
-    """The hash of a code with which another password may be chosen, and until when."""
+    reset: Reset | None = field(default=None, repr=False)
 
     @property
     def suspended(self) -> bool:
@@ -52,7 +62,7 @@ class User:
 
     def resets_with(self, code_hash: str, now: datetime) -> bool:
         """Whether the code of this hash lets its holder choose another password."""
-        return self.reset is not None and hmac.compare_digest(self.reset[0], code_hash) and now < self.reset[1]
+        return self.reset is not None and self.reset.counts(code_hash, now)
 
 
 class EmailAlreadyRegistered(Refusal):
@@ -140,7 +150,7 @@ def evolve(user: User | None, event: Event) -> User:
         case PasswordChanged():
             return replace(user, password_hash=event.password_hash, reset=None)
         case PasswordResetOffered():
-            return replace(user, reset=(event.code_hash, event.expires_at))
+            return replace(user, reset=Reset(event.code_hash, event.expires_at))
         case ProfileChanged():
             return replace(user, name=event.name)
         case UserSuspended():

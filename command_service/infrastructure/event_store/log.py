@@ -61,7 +61,7 @@ class Log:
     def __init__(self, datastore: PostgresDatastore) -> None:
         self.datastore = datastore
         self.schema = datastore.schema
-        self._way().update(_CONNECT, options=_OPTIONS)
+        self._connection_options().update(_CONNECT, options=_OPTIONS)
         self._appender = BlockingAppender(self._open_line, capacity=CAPACITY, patience=PATIENCE)
 
     def close(self) -> None:
@@ -80,7 +80,7 @@ class Log:
     def conninfo(self) -> str:
         """Where the pool connects to."""
         pool = self.datastore.pool
-        way = self._way()
+        way = self._connection_options()
         known = {name: way[name] for name in ("dbname", "host", "port", "user", "password")}
         if pool.get_password_func is not None:
             known["password"] = pool.get_password_func()
@@ -130,15 +130,15 @@ class Log:
                 return stream
         return stream
 
-    def _way(self) -> dict[str, Any]:
-        """How the pool connects. psycopg's pool may also be given a function for that; the library gives a dict."""
+    def _connection_options(self) -> dict[str, Any]:
+        """How the pool connects: the library always gives it a dict, where psycopg's type also allows a function."""
         return cast("dict[str, Any]", self.datastore.pool.kwargs)
 
     def _open_line(self) -> Line:
         """A connection for batches: where the pool connects to, with psycopg's own errors, which tell what was lost."""
         pool = self.datastore.pool
         password = {} if pool.get_password_func is None else {"password": pool.get_password_func()}
-        known = {**self._way(), **password, "autocommit": True, "connect_timeout": CONNECT_TIMEOUT}
+        known = {**self._connection_options(), **password, "autocommit": True, "connect_timeout": CONNECT_TIMEOUT}
         return open_line(partial(Connection.connect, **known), batch.call(self.schema))
 
 
