@@ -27,6 +27,8 @@ Params = Mapping[str, Any]
 TENANT = sql.SQL("SELECT set_config('twinlog.tenant', %(tenant)s, true)")
 """To the end of the transaction: without BEGIN, that is the end of the pipeline in which it is sent."""
 
+AWAY = "The read models cannot be reached just now; try again in a moment."
+
 
 class Database:
     """Reads of one query database; whatever goes wrong with the server itself is ServiceUnavailable."""
@@ -61,7 +63,7 @@ class Database:
             async with self.pool.connection() as connection:
                 yield connection
         except (psycopg.OperationalError, PoolTimeout):
-            raise ServiceUnavailable("The read models cannot be reached just now; try again in a moment.") from None
+            raise ServiceUnavailable(AWAY) from None
 
     def of(self, tenant: str) -> "TenantRows":
         """Where to ask for the rows of one tenant."""

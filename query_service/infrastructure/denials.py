@@ -127,6 +127,8 @@ class Denials:
 
     async def _learn_from_read_model(self) -> None:
         progress = self._freshness.progress
+        if not progress.holds:
+            return  # whoever cannot read how far the read models are learns nothing from their rows
         complete_at = self._marks.complete_at(progress, self.known.clock())
         query = in_generation(ENDED, progress.generation(PROJECTION))
         for row in await self._database.rows(query, {"oldest": self.known.oldest}):  # after the picture of progress

@@ -21,7 +21,7 @@ from psycopg import sql
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from query_service.infrastructure.database import Database
+from query_service.infrastructure.database import AWAY, Database
 from query_service.infrastructure.notifications import Notifications
 from query_service.infrastructure.progress import Live, Progress
 from query_service.infrastructure.schema import AUDIT_COPY
@@ -112,26 +112,24 @@ class Freshness:
     async def reach(self, sealed: str | None, wait: float, *reads: str, whole: bool) -> Progress:
         """A picture in which the projections `reads` hold what the Consistency-Token promises, within `wait` seconds.
 
-        `whole` asks for it in lists, else in the row of the token's stream alone; without a token there is nothing to
-        wait for. Raises MalformedConsistencyToken, LogEpochChanged, ReadModelBehind or ReadModelParked.
+        `whole` asks for it in lists, else in the row of the token's stream alone; without a token any picture will do
+        that still holds. Raises MalformedConsistencyToken, LogEpochChanged, ReadModelBehind, ReadModelParked, and
+        ServiceUnavailable when there is no picture that holds.
         """
-        if sealed is None:
-            self._refuse_restored(self.progress, reads)
-            return self.progress
-        token = ConsistencyToken.open(sealed, self.token_key)
+        token = None if sealed is None else ConsistencyToken.open(sealed, self.token_key)
         progress = await self._covering(token, wait, reads, whole=whole)
         self._refuse_restored(progress, reads)
-        if any(progress.of(read).parked for read in reads):
+        if token is not None and any(progress.of(read).parked for read in reads):
             await self._refuse_parked(token, reads)
         return progress
 
     async def refresh(self) -> None:
         """Read mark and checkpoints once and wake whoever has what they wait for."""
-        read = await self._read_mark()
+        read, asked_at = await self._read_mark(), time.monotonic()
         rows = await self.database.rows(PROGRESS)
         live, epoch = _live(rows), max((row["epoch"] for row in rows), default=0)
         mark = _newest(self.progress.mark, read, epoch)
-        self.progress = Progress(mark, live, epoch, any(row["restored"] for row in rows))
+        self.progress = Progress(mark, live, epoch, any(row["restored"] for row in rows), asked_at)
         for name in live:
             self._complete_at[name] = time.monotonic() if not self.progress.lag(name) else self._since(name)
         self._resolve()
@@ -148,9 +146,11 @@ class Freshness:
     def _since(self, projection: str) -> float:
         return self._complete_at.get(projection, time.monotonic())
 
-    async def _covering(self, token: ConsistencyToken, wait: float, reads: tuple[str, ...], *, whole: bool) -> Progress:
+    async def _covering(
+        self, token: ConsistencyToken | None, wait: float, reads: tuple[str, ...], *, whole: bool
+    ) -> Progress:
         def covered(progress: Progress) -> bool:
-            return progress.covers(token, reads, whole=whole)
+            return progress.holds and (token is None or progress.covers(token, reads, whole=whole))
 
         if covered(self.progress):
             return self.progress
@@ -158,6 +158,8 @@ class Freshness:
             async with asyncio.timeout(wait), self._waiting(covered) as done:
                 return await done
         except TimeoutError:
+            if token is None or not self.progress.holds:
+                raise ServiceUnavailable(AWAY) from None
             raise _behind(token, self.progress, reads, whole=whole) from None
 
     @asynccontextmanager

@@ -49,6 +49,8 @@ class PolicyReader:
         anew = source != self._read
         query = in_generation(CHANGED, live.generation)
         rows = await self._database.rows(query, {"after": 0 if anew else self._complete_to})
+        if not progress.holds:
+            return  # the rows may be gone that denied something
         self.known.learn([_news(row) for row in rows], anew=anew)
         self._read = source
         horizon = 0 if live.parked else progress.horizon(PROJECTION)

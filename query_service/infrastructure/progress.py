@@ -1,5 +1,6 @@
 """How far the read models have come, as one immutable picture that all requests of a process share."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -7,6 +8,12 @@ from shared_kernel.errors import LogEpochChanged
 from shared_kernel.messaging.consistency import ConsistencyToken
 from shared_kernel.messaging.mark import Mark
 from shared_kernel.messaging.partition import partition_of, slot_of
+
+HOLDS = 10.0
+"""Seconds for which questions are answered by one picture.
+
+A generation that was live is emptied only when every picture that names it is older than that.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,13 @@ class Progress:
     checkpoint_epoch: int = 0
     restored: bool = False
     """Whether read models are being built anew because the log was restored."""
+    read_at: float = float("-inf")
+    """When the checkpoints were asked for, by the monotonic clock."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the generations that it names are sure to have their rows still."""
+        return time.monotonic() - self.read_at < HOLDS
 
     @property
     def epoch(self) -> int:

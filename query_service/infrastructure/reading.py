@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from query_service.infrastructure.audit_log import READ_PERSONAL, EventReader, EventView
-from query_service.infrastructure.database import Database
+from query_service.infrastructure.database import AWAY, Database
 from query_service.infrastructure.freshness import Freshness
 from query_service.infrastructure.listing import Part
 from query_service.infrastructure.pagination import Cursors, Page, PageQuery
@@ -20,6 +20,7 @@ from shared_kernel.errors import (
     NotFound,
     ReadModelBehind,
     ReadModelParked,
+    ServiceUnavailable,
     TwinlogError,
 )
 from shared_kernel.feature import Permission
@@ -108,8 +109,21 @@ class Reading:
         """Rows of the audit copy as this caller may see them."""
         return await self.services.events.views(rows, personal=self.may(principal, READ_PERSONAL))
 
+    def found(self, row: T | None) -> T:
+        """The row itself. Raises NotFound when there is none, or when it is another tenant's (which is the same)."""
+        self._require_that_it_holds()
+        if row is None:
+            raise NotFound
+        return row
+
+    def _require_that_it_holds(self) -> None:
+        """What was read by an older picture may have been empty. Raises ServiceUnavailable."""
+        if not self.progress.holds:
+            raise ServiceUnavailable(AWAY)
+
     def answer(self, view: BaseModel, headers: Mapping[str, str] | None = None) -> Response:
-        """200 with the view as JSON."""
+        """200 with the view as JSON. Raises ServiceUnavailable when finding it took too long."""
+        self._require_that_it_holds()
         return Response(view.model_dump_json(), headers={**self._headers, **(headers or {})}, media_type=MEDIA_TYPE)
 
     def answer_version(self, view: Callable[[], BaseModel], version: int, known: IfNoneMatch) -> Response:
@@ -128,13 +142,6 @@ async def _reading(request: Request, token: ConsistencyTokenHeader, prefer: Pref
 
 
 ReadingOf = Annotated[Reading, Depends(_reading)]
-
-
-def found(row: T | None) -> T:
-    """The row itself. Raises NotFound when there is none, or when it is another tenant's (which is the same)."""
-    if row is None:
-        raise NotFound
-    return row
 
 
 VERSIONED: dict[int | str, dict[str, Any]] = {

@@ -1,5 +1,6 @@
 """Which generation of each projection answers questions, which one is its shadow, and which versions they have."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
 
+from query_service.infrastructure import progress
 from query_service.infrastructure.projection import Projection
 from query_service.infrastructure.schema import GENERATIONS
 from query_service.projector.checkpoints import LOG, Unit
 
 Connection = AsyncConnection[Any]
 LOG_VERSION = 1
+COMMITTED_WITHIN = 1.0
+"""Seconds after which a switch is seen by everybody, counted from the moment that it notes."""
 
 _REGISTER = sql.SQL("""
     INSERT INTO public.projections (name, version) SELECT name, version FROM unnest(%s::text[], %s::integer[])
@@ -29,6 +33,12 @@ _START = sql.SQL("""
 _ALL = sql.SQL("""
     SELECT name, active, version, shadow_version, coalesce(shadow_built_at > switched_at, false) AS shadow_is_new
       FROM public.projections ORDER BY name
+""")
+_STILL_READ = sql.SQL("""
+    SELECT coalesce(max(least(%(for)s, %(for)s - extract(epoch FROM clock_timestamp() - switched_at))), 0)::float8
+      FROM public.projections
+     WHERE name = ANY(%(names)s) AND shadow_version IS NOT NULL
+       AND NOT coalesce(shadow_built_at > switched_at, false)
 """)
 _INSTALLED = sql.SQL("""
     SELECT count(*) AS partitions, max(epoch) AS epoch FROM public.checkpoints WHERE projection = %s AND generation = %s
@@ -83,6 +93,25 @@ async def installed(connection: Connection) -> tuple[int, int] | None:
     cursor = await connection.execute(_INSTALLED, (LOG.projection, LOG.generation))
     partitions, epoch = await cursor.fetchone() or (0, None)
     return (epoch, partitions) if epoch is not None else None
+
+
+async def still_read(connection: Connection, names: Sequence[str]) -> float:
+    """For how many seconds the shadows of these projections must stay as they are.
+
+    One that was live before is read by whoever has not heard of the switch, for as long as a picture holds. One that
+    was built since is read by nobody.
+    """
+    cursor = await connection.execute(_STILL_READ, {"for": progress.HOLDS + COMMITTED_WITHIN, "names": list(names)})
+    (left,) = await cursor.fetchone() or (0.0,)
+    return max(0.0, float(left))
+
+
+async def until_unread(connection: Connection, names: Sequence[str]) -> None:
+    """Wait, outside of any transaction, until nobody reads the shadows of these projections any more."""
+    left = await still_read(connection, names)
+    while left:
+        await asyncio.sleep(left)
+        left = await still_read(connection, names)
 
 
 def outdated(projections: Sequence[Projection], known: Mapping[str, Registered]) -> Sequence[str]:

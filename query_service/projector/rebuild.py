@@ -26,7 +26,7 @@ _START = sql.SQL("""
     SELECT %s, %s, n.partition, 0, %s FROM generate_series(0, %s - 1) AS n (partition)
 """)
 _BEGUN = sql.SQL("""
-    UPDATE public.projections SET shadow_version = %s, shadow_built_at = now() WHERE name = %s
+    UPDATE public.projections SET shadow_version = %s, shadow_built_at = clock_timestamp() WHERE name = %s
 """)
 
 
@@ -36,6 +36,10 @@ class NothingToRebuild(Refusal):
 
 class RebuildUnderWay(Refusal):
     """Somebody else is building this read model just now."""
+
+
+class SwitchedMeanwhile(Refusal):
+    """Somebody has just let another generation answer: look at `twinlog projections status` and ask again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,9 @@ async def rebuild(
     """Empty the inactive generation of these projections and replay the log into it, up to where the live ones are.
 
     One pass over the log serves them all. From then on live batches keep both generations level, so a switch and a
-    way back are ready at any time. Raises NothingToRebuild, RebuildUnderWay, FeedUnavailable, NotTheLog,
-    ServiceUnavailable (the vault) and psycopg.Error; what was begun, the projector brings to its end.
+    way back are ready at any time. What was live a moment ago is emptied only when nobody reads it any more. Raises
+    NothingToRebuild, RebuildUnderWay, SwitchedMeanwhile, FeedUnavailable, NotTheLog, ServiceUnavailable (the vault)
+    and psycopg.Error; what was begun, the projector brings to its end.
     """
     async with tools.pool.connection() as connection, AsyncExitStack() as claims:
         epoch, partitions = await generations.installed(connection) or (0, 0)
@@ -64,6 +69,7 @@ async def rebuild(
         for shadow in shadows:
             if not await claims.enter_async_context(claimed(connection, shadow)):
                 raise RebuildUnderWay(f"Somebody else is building {shadow} just now.")
+        await generations.until_unread(connection, [projection.name for projection in projections])
         await begin(connection, chosen, epoch, partitions)
         catching_up = CatchingUp(engine, tools.feed, progress)
         events = await catching_up.run_all(tools.pool, shadows, range(partitions))
@@ -88,11 +94,23 @@ async def forget(connection: Connection, shadow: Unit, projection: Projection) -
 async def begin(
     connection: Connection, chosen: Sequence[tuple[Registered, Projection]], epoch: int, partitions: int
 ) -> None:
-    """While no batch is under way: a shadow that was kept level leaves the live batches and starts from zero."""
+    """While no batch is under way: a shadow that was kept level leaves the live batches and starts from zero.
+
+    Raises SwitchedMeanwhile when a shadow is not unread any more.
+    """
     async with connection.transaction():
         await checkpoints.lock_gates(connection, range(partitions))
+        await _require_unread(connection, [registered for registered, _ in chosen])
         for registered, projection in chosen:
             shadow = registered.shadow
             await forget(connection, shadow, projection)
             await connection.execute(_START, (shadow.projection, shadow.generation, epoch, partitions))
             await connection.execute(_BEGUN, (projection.version, projection.name))
+
+
+async def _require_unread(connection: Connection, chosen: Sequence[Registered]) -> None:
+    """Only under the gates, where nobody can switch."""
+    known = await generations.registered(connection)
+    moved = any(known[registered.name].active != registered.active for registered in chosen)
+    if moved or await generations.still_read(connection, [registered.name for registered in chosen]):
+        raise SwitchedMeanwhile

@@ -14,7 +14,7 @@ from query_service.projector.catch_up import CatchingUp, claimed
 from query_service.projector.checkpoints import LOG, Unit
 from query_service.projector.diff import diff
 from query_service.projector.engine import Engine
-from query_service.projector.rebuild import NothingToRebuild, RebuildUnderWay, begin, forget
+from query_service.projector.rebuild import NothingToRebuild, RebuildUnderWay, SwitchedMeanwhile, begin, forget
 from query_service.projector.shift import Tools
 from query_service.projector.switch import WouldGoBack, switch
 from shared_kernel.errors import Refusal
@@ -74,7 +74,7 @@ async def all_rebuilds(connection: Connection) -> Mapping[str, Rebuild]:
 
 
 async def start(tools: Tools, projection: Projection, *, at_once: bool) -> None:
-    """Empty the shadow and let the rebuild begin. Raises NothingToRebuild and RebuildUnderWay."""
+    """Empty the shadow and let the rebuild begin. Raises NothingToRebuild, RebuildUnderWay and SwitchedMeanwhile."""
     async with tools.pool.connection() as connection:
         epoch, partitions = await generations.installed(connection) or (0, 0)
         known = (await generations.registered(connection)).get(projection.name)
@@ -83,6 +83,7 @@ async def start(tools: Tools, projection: Projection, *, at_once: bool) -> None:
         async with claimed(connection, known.shadow) as mine:
             if not mine:
                 raise RebuildUnderWay(f"Somebody else is building {known.shadow} just now.")
+            await generations.until_unread(connection, [projection.name])
             async with connection.transaction():
                 await begin(connection, [(known, projection)], epoch, partitions)
                 await connection.execute(_BEGUN, (projection.name, known.shadow.generation, at_once))
@@ -99,16 +100,25 @@ async def resume(tools: Tools, name: str) -> None:
 
 
 async def cancel(tools: Tools, projection: Projection) -> None:
-    """Forget what was rebuilt; the live generation is not touched. Raises NotInThisState."""
-    async with tools.pool.connection() as connection, connection.transaction():
-        _, partitions = await generations.installed(connection) or (0, 0)
-        await checkpoints.lock_gates(connection, range(partitions))
-        rebuild = (await all_rebuilds(connection)).get(projection.name)
-        if rebuild is None or rebuild.state not in {"running", "paused", "built"}:
-            raise NotInThisState
-        await forget(connection, rebuild.shadow, projection)
-        await connection.execute(_NO_SHADOW, (projection.name,))
-        await connection.execute(_TO, ("cancelled", "", projection.name, ["running", "paused", "built"]))
+    """Forget what was rebuilt; the live generation is not touched. Raises NotInThisState and SwitchedMeanwhile."""
+    async with tools.pool.connection() as connection:
+        await generations.until_unread(connection, [projection.name])
+        async with connection.transaction():
+            await _cancel(connection, projection)
+
+
+async def _cancel(connection: Connection, projection: Projection) -> None:
+    _, partitions = await generations.installed(connection) or (0, 0)
+    await checkpoints.lock_gates(connection, range(partitions))
+    rebuild = (await all_rebuilds(connection)).get(projection.name)
+    if rebuild is None or rebuild.state not in {"running", "paused", "built"}:
+        raise NotInThisState
+    known = (await generations.registered(connection))[projection.name]
+    if known.live == rebuild.shadow or await generations.still_read(connection, [projection.name]):
+        raise SwitchedMeanwhile
+    await forget(connection, rebuild.shadow, projection)
+    await connection.execute(_NO_SHADOW, (projection.name,))
+    await connection.execute(_TO, ("cancelled", "", projection.name, ["running", "paused", "built"]))
 
 
 async def switched(tools: Tools, name: str) -> None:

@@ -29,7 +29,7 @@ _PARKED_ONLY = sql.SQL("""
 """)
 _SWITCH = sql.SQL("""
     UPDATE public.projections
-       SET active = %s, version = shadow_version, shadow_version = version, switched_at = now()
+       SET active = %s, version = shadow_version, shadow_version = version, switched_at = clock_timestamp()
      WHERE name = %s
 """)
 _NOTIFY = sql.SQL("SELECT pg_notify(%s, '')")

@@ -12,7 +12,9 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
+from query_service.infrastructure.database import Database
 from query_service.infrastructure.feed import Feed
+from query_service.infrastructure.freshness import Freshness
 from query_service.infrastructure.projection import Projection
 from query_service.projector import generations
 from query_service.projector.batch import Slice
@@ -168,3 +170,16 @@ async def has_reason(tools: Tools, check: str) -> bool:
 
 async def has_no_reason(tools: Tools, check: str) -> bool:
     return not await has_reason(tools, check)
+
+
+@asynccontextmanager
+async def reader_of(side: ReadSide) -> AsyncIterator[Freshness]:
+    """What the query API decides by; `start` keeps it up to date until the end of the block."""
+    database = Database(side.query_url)
+    await database.pool.open(wait=True)
+    freshness = Freshness(database, side.redis, b"k" * 32)
+    try:
+        yield freshness
+    finally:
+        await freshness.stop()
+        await database.pool.close()

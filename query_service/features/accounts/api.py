@@ -9,7 +9,7 @@ from starlette.responses import Response
 from query_service.features.accounts.permissions import COLUMNS, READ, READ_OWN, READ_REASON, attributes_of
 from query_service.features.accounts.queries import PROJECTION, UserQuery, user_by_id, users_on
 from query_service.features.accounts.views import MeView, UserList, UserView
-from query_service.infrastructure.reading import VERSIONED, ReadingOf, found, read_responses
+from query_service.infrastructure.reading import VERSIONED, ReadingOf, read_responses
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound
 from shared_kernel.web.access import requires
@@ -22,7 +22,7 @@ router = APIRouter()
 async def read_me(caller: Annotated[Principal, requires(READ_OWN)], reading: ReadingOf) -> Response:
     """The caller's own account; never 304, because the roles are the token's and have no version."""
     progress = await reading.reach_row(PROJECTION)
-    row = found(await user_by_id(reading.database, progress, caller.tenant, caller.user_id))
+    row = reading.found(await user_by_id(reading.database, progress, caller.tenant, caller.user_id))
     return reading.answer(MeView(**row, roles=caller.roles), {"ETag": etag(row["version"])})
 
 
@@ -46,7 +46,7 @@ async def read_user(
 ) -> Response:
     """One account of the tenant, for admins and auditors."""
     progress = await reading.reach_row(PROJECTION)
-    row = found(await user_by_id(reading.database, progress, caller.tenant, user_id))
+    row = reading.found(await user_by_id(reading.database, progress, caller.tenant, user_id))
     reading.require(caller, READ, attributes_of(row))
     reason = reading.may(caller, READ_REASON)
     return reading.answer_version(lambda: UserView.of(row, reason=reason), row["version"], known)

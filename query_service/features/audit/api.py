@@ -8,7 +8,7 @@ from starlette.responses import Response
 from query_service.features.audit.permissions import COLUMNS, READ, attributes_of
 from query_service.features.audit.queries import PROJECTION, EventQuery, event_at, events_on
 from query_service.infrastructure.audit_log import EventList, EventView
-from query_service.infrastructure.reading import ReadingOf, found, read_responses
+from query_service.infrastructure.reading import ReadingOf, read_responses
 from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound
@@ -40,7 +40,7 @@ async def read_event(
 ) -> Response:
     """One event by its position in the log."""
     progress = await reading.reach_list(AUDIT_COPY, PROJECTION)
-    row = found(await event_at(position, reading.database, progress, caller.tenant))
+    row = reading.found(await event_at(position, reading.database, progress, caller.tenant))
     reading.require(caller, READ, attributes_of(row["tenant"], row["owner"]))
     [event] = await reading.events(caller, [row])
     return reading.answer(event)

@@ -10,7 +10,7 @@ from query_service.features.policies.permissions import COLUMNS, READ
 from query_service.features.policies.queries import PROJECTION, policies_on, policy_by_id
 from query_service.features.policies.views import PolicyList, PolicyView
 from query_service.infrastructure.pagination import PageQuery
-from query_service.infrastructure.reading import VERSIONED, ReadingOf, found, read_responses
+from query_service.infrastructure.reading import VERSIONED, ReadingOf, read_responses
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound
 from shared_kernel.web.access import requires
@@ -38,5 +38,5 @@ async def read_policy(
 ) -> Response:
     """One policy of the tenant, for admins and auditors."""
     progress = await reading.reach_row(PROJECTION)
-    row = found(await policy_by_id(reading.database, progress, caller.tenant, policy_id))
+    row = reading.found(await policy_by_id(reading.database, progress, caller.tenant, policy_id))
     return reading.answer_version(lambda: PolicyView(**row), row["version"], known)

@@ -17,7 +17,7 @@ from query_service.features.resources.queries import (
 )
 from query_service.features.resources.views import ResourceList, ResourceView
 from query_service.infrastructure.audit_log import EventList
-from query_service.infrastructure.reading import VERSIONED, ReadingOf, found, read_responses
+from query_service.infrastructure.reading import VERSIONED, ReadingOf, read_responses
 from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import NotFound
@@ -46,7 +46,7 @@ async def read_resource(
 ) -> Response:
     """One resource in full; its ETag fits `If-Match` of the command API."""
     progress = await reading.reach_row(PROJECTION)
-    row = found(await resource_by_id(reading.database, progress, caller.tenant, resource_id))
+    row = reading.found(await resource_by_id(reading.database, progress, caller.tenant, resource_id))
     reading.require(caller, READ, attributes_of(row))
     return reading.answer_version(lambda: ResourceView(**row), row["version"], known)
 
@@ -64,7 +64,7 @@ async def read_resource_history(
 ) -> Response:
     """Every event of one resource, for its owner and for those who audit."""
     progress = await reading.reach_row(PROJECTION, AUDIT_COPY)
-    row = found(await resource_by_id(reading.database, progress, caller.tenant, resource_id))
+    row = reading.found(await resource_by_id(reading.database, progress, caller.tenant, resource_id))
     reading.require(caller, READ_HISTORY, attributes_of(row))
     page = reading.page(query, caller.tenant, AUDIT_COPY)
     shown, link = page.split(await history_on(page, reading.database, caller.tenant, resource_id), "position")
