@@ -1,7 +1,7 @@
 """The control loop: hears what operators ask, whatever the batches are doing, and carries it out.
 
-Requests come on a stream of their own in Redis. What that has lost, or cannot tell because Redis is away, comes from
-the feed. One process at a time carries requests out; the others stand by.
+What they ask is read from the log's feed alone: anybody may have written to Redis, so the stream of requests there only
+says when to look. One process at a time carries requests out; the others stand by.
 """
 
 import asyncio
@@ -28,15 +28,14 @@ from shared_kernel.errors import Refusal, TwinlogError
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.operations import CATEGORY
 from shared_kernel.messaging.backoff import Backoff, pause
-from shared_kernel.messaging.message import decode
 from shared_kernel.messaging.operations import OPERATIONS_KEY
 from shared_kernel.observability import get_logger
 
 TICK = 0.25
 STAND_BY = 1.0
 ASK_FEED_EVERY = 30.0
-ASK_FEED_WITHOUT_REDIS = 2.0
-"""Seconds between two looks at the feed, for requests that Redis has lost or cannot tell."""
+ASK_FEED_AGAIN = 2.0
+"""Seconds until the next look at the feed: for requests that Redis has lost, and while Redis or the feed is away."""
 
 
 class Control:
@@ -48,22 +47,22 @@ class Control:
         self._database_url = database_url
         self._projections = {projection.name: projection for projection in tools.projections}
         self._ask_feed_at = 0.0
+        self._newest = b""
+        self._backoff = Backoff(tools.stop)
         self._building: asyncio.Task[None] | None = None
         self._auditing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Stores may go and come back."""
-        backoff = Backoff(self._tools.stop)
         while not self._tools.stop.is_set():
             try:
                 async with await leases.connect(self._database_url) as session:
                     await self._stand_by(session)
                     await self._operate(session)
-                backoff.reset()
             except (psycopg.Error, TwinlogError, OSError) as error:
                 reason = error.detail if isinstance(error, TwinlogError) else type(error).__name__
                 self._tools.status.report("operations", f"Operators are not heard just now: {reason}")
-                await backoff.pause()
+                await self._backoff.pause()
             finally:
                 await self._rest()
 
@@ -73,6 +72,7 @@ class Control:
             self._tools.status.report("operations", "")
             if await generations.installed(session) and await leases.try_lock(session, leases.OPERATING, 0):
                 return
+            self._backoff.reset()
             await pause(self._tools.stop, STAND_BY)
 
     async def _operate(self, session: AsyncConnection[Any]) -> None:
@@ -88,6 +88,7 @@ class Control:
             await self._build(rebuilding)
             await retry_due(self._tools.pool, engine, self._projections)
             self._tools.status.report("operations", "")
+            self._backoff.reset()
             await pause(self._tools.stop, TICK)
 
     async def _carry_out(
@@ -110,34 +111,31 @@ class Control:
         )
 
     async def _hear(self, session: AsyncConnection[Any], partitions: int) -> None:
-        """Raises FeedUnavailable only when nobody else can tell either."""
+        """Raises FeedUnavailable while the book cannot be begun."""
         known = await orders.heard(session)
         if known is None:
             await self._begin(session, partitions)
             return
         try:
-            await self._hear_redis(session, *known)
+            if await self._woken():
+                self._ask_feed_at = 0.0
         except (RedisError, OSError):
-            self._ask_feed_at = min(self._ask_feed_at, time.monotonic() + ASK_FEED_WITHOUT_REDIS)
+            self._ask_feed_at = min(self._ask_feed_at, time.monotonic() + ASK_FEED_AGAIN)
         if time.monotonic() >= self._ask_feed_at:
             await self._hear_feed(session, *known)
 
-    async def _hear_redis(self, session: AsyncConnection[Any], epoch: int, position: int) -> None:
-        found: Any = await self._tools.redis.xread({OPERATIONS_KEY: f"{epoch}-{position}"}, count=100)
-        for _, entries in found:
-            for _, fields in entries:
-                try:
-                    message = decode(fields)
-                except (KeyError, ValueError):
-                    continue  # not an entry of a relay; whatever it hides, the feed tells
-                if message.epoch == epoch and (order := orders.order_of(message.row, epoch)):
-                    await orders.enter(session, order)
+    async def _woken(self) -> bool:
+        """Whether the newest entry is another than before; what is in it is nobody's word."""
+        entries: Any = await self._tools.redis.xrevrange(OPERATIONS_KEY, count=1)
+        before, self._newest = self._newest, entries[0][0] if entries else b""
+        return self._newest != before
 
     async def _hear_feed(self, session: AsyncConnection[Any], epoch: int, position: int) -> None:
         self._ask_feed_at = time.monotonic() + ASK_FEED_EVERY
         try:
             facts, rows = await self._tools.feed.category(CATEGORY, position)
         except FeedUnavailable as unavailable:
+            self._ask_feed_at = time.monotonic() + ASK_FEED_AGAIN
             get_logger().warning("the feed does not tell what operators ask", reason=unavailable.detail)
             return
         if facts.epoch == epoch:

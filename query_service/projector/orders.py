@@ -111,14 +111,9 @@ async def add(connection: Connection, orders: Sequence[Order], epoch: int, posit
     """Enter requests, and that everything up to this position was heard."""
     async with connection.transaction():
         for order in orders:
-            await enter(connection, order)
+            by_hand = bool(order.details.get("carried_out"))
+            await _enter(connection, order, "done" if by_hand else "waiting", BY_HAND if by_hand else "")
         await connection.execute(_HEAR, (epoch, position))
-
-
-async def enter(connection: Connection, order: Order) -> None:
-    """Enter one request, ahead of those before it that were not heard yet."""
-    by_hand = bool(order.details.get("carried_out"))
-    await _enter(connection, order, "done" if by_hand else "waiting", BY_HAND if by_hand else "")
 
 
 async def begin(connection: Connection, orders: Sequence[Order], epoch: int, position: int, partitions: int) -> None:

@@ -26,18 +26,19 @@ CREDENTIAL = bytes(range(32))
 class FeedServer:
     """Answers like the command service; `away` makes it refuse.
 
-    `asked` counts requests for a partition's events; the control loop's regular look at operators' wishes is no sign
-    that the streams lack something.
+    `asked` counts requests for a partition's events, `looked` the control loop's looks at operators' wishes: they are
+    no sign that the streams lack something.
     """
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.asked = 0
+        self.asked = self.looked = 0
         self.away = False
         self.url = ""
 
     async def answer(self, request: Request) -> Response:
         self.asked += "partition" in request.query_params
+        self.looked += "category" in request.query_params
         if self.away or request.headers.get("authorization") != f"Bearer {CREDENTIAL.hex()}":
             return Response(status_code=503 if self.away else 401)
         after, limit = int(request.query_params["after"]), int(request.query_params["limit"])
