@@ -81,7 +81,7 @@ class Relay:
         while not self._stop.is_set():
             try:
                 resumption = await agree(log, self._publisher, self._catch_up_at_most)
-                await self._publish(log, resumption)
+                await self._publish(log, resumption, backoff)
             except EpochChanged:
                 continue
             except PublicationRefused as refusal:
@@ -91,8 +91,6 @@ class Relay:
             except (RedisError, OSError) as error:
                 await self._redis_is_away(log, error)
                 await backoff.pause()
-            else:
-                backoff.reset()
 
     async def _redis_is_away(self, log: Log, error: Exception) -> None:
         known = await log.publication()
@@ -101,7 +99,7 @@ class Relay:
         self._status.behind(waiting, self._age(await log.recorded_at(position + 1)))
         self._status.report("redis", f"Redis cannot be used ({type(error).__name__}); events wait in the log.")
 
-    async def _publish(self, log: Log, resumption: Resumption) -> None:
+    async def _publish(self, log: Log, resumption: Resumption, backoff: Backoff) -> None:
         publishing = Publishing(log, self._publisher, self._clock, resumption)
         await publishing.upkeep()
         self._status.report("redis", "")
@@ -109,6 +107,7 @@ class Relay:
         try:
             while not self._stop.is_set():
                 await self._step(log, publishing)
+                backoff.reset()
         except (RedisError, OSError):
             await publishing.save()
             raise
