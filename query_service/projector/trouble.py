@@ -19,7 +19,6 @@ class Trouble:
 
     reason: str
     fingerprint: str
-    unknown_topic: bool = False
 
     @classmethod
     def of(cls, error: BaseException) -> "Trouble":
@@ -30,7 +29,8 @@ class Trouble:
             reason = f"{kind} (SQLSTATE {error.sqlstate}) {error.diag.constraint_name or ''}".rstrip()
         else:
             reason = f"{kind} {_where(error)}".rstrip()
-        return cls(reason, _fingerprint(kind, _where(error)), isinstance(error, UnknownTopic))
+        cause = error.detail if isinstance(error, UnknownTopic) else _where(error)  # each topic is a cause of its own
+        return cls(reason, _fingerprint(kind, cause))
 
     @classmethod
     def behind(cls) -> "Trouble":

@@ -185,8 +185,15 @@ async def test_event_of_unknown_topic_concerns_every_projection() -> None:
     history.append_bytes("tallies-1", "tallies.TallyPainted.v1", b"{}")
     batch = await decoded(history)
     assert batch[0].trouble is not None
-    assert batch[0].trouble.unknown_topic
     assert positions(folded(batch, folds={})) == [1]
+
+
+async def test_each_unknown_topic_is_a_cause_of_its_own() -> None:
+    history = History()
+    for stream, topic in enumerate(("TallyPainted", "TallyPainted", "TallySold")):
+        history.append_bytes(f"tallies-{stream}", f"tallies.{topic}.v1", b"{}")
+    painted, again, sold = [each.trouble.fingerprint for each in await decoded(history) if each.trouble]
+    assert painted == again != sold
 
 
 async def test_unreadable_event_concerns_only_projections_that_want_its_class() -> None:
