@@ -32,14 +32,23 @@ CHANGED = PasswordChanged(user_id=ID, password_hash="new")
 REDEEM = RedeemPasswordReset("ab", "new")
 
 
-def test_code_counts_once_for_an_hour_and_never_for_the_suspended() -> None:
-    given().when(offer_reset, OfferPasswordReset("ab")).then_refused(NotFound)
+def test_code_is_offered_to_who_is_registered() -> None:
     given(REGISTERED).by(evolve).when(offer_reset, OfferPasswordReset("ab")).then(OFFERED)
+    given().when(offer_reset, OfferPasswordReset("ab")).then_refused(NotFound)
+
+
+def test_code_that_was_offered_counts_once() -> None:
     given(REGISTERED, OFFERED).by(evolve).when(redeem_reset, REDEEM).then(CHANGED)
     given(REGISTERED).by(evolve).when(redeem_reset, REDEEM).then_refused(WrongPassword)
     given(REGISTERED, OFFERED, CHANGED).by(evolve).when(redeem_reset, REDEEM).then_refused(WrongPassword)
+
+
+def test_code_does_not_count_for_the_suspended() -> None:
     suspended = UserSuspended(user_id=ID, reason="left")
     given(REGISTERED, OFFERED, suspended).by(evolve).when(redeem_reset, REDEEM).then_refused(WrongPassword)
+
+
+def test_code_counts_for_an_hour() -> None:
     user = given(REGISTERED, OFFERED).by(evolve).state
     assert isinstance(user, User)
     assert user.resets_with("ab", NOON + RESET_LIFETIME - timedelta(seconds=1))
