@@ -183,7 +183,8 @@ class Execution:
 
     async def _repeated(self, outcome: Outcome, call: Call) -> Answer:
         """The answer of an earlier time. Its position is read from the log, which had none yet when it was kept."""
-        rows = await self.store.read_stream(call.tenant, outcome.stream, outcome.version - 1) if outcome.version else ()
+        before = outcome.version - 1
+        rows = await self.store.read_stream(call.tenant, outcome.stream, before, limit=1) if outcome.version else ()
         position = rows[0].position if rows else 0
         token = await self.receipts.token(position, call.tenant, outcome.stream)
         return answer(outcome, position, token, replayed=True)

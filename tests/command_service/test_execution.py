@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,7 +17,7 @@ from command_service.infrastructure.call import Call
 from command_service.infrastructure.event_store.port import Append, Appended, NewEvent
 from command_service.infrastructure.event_store.store import PostgresEventStore
 from shared_kernel.errors import Forbidden
-from shared_kernel.events.envelope import Metadata
+from shared_kernel.events.envelope import Metadata, StoredRow
 from shared_kernel.events.registry import registry
 from shared_kernel.events.resources import ResourceDetailsChanged
 from tests.support.cluster import Database, Vault
@@ -77,6 +78,33 @@ async def test_of_many_changes_to_one_version_exactly_one_succeeds(command_side:
     )
     assert Counter(answer.status_code for answer in answers) == {200: 1, 412: 11}
     assert await command_side.topics_of(path) == ["ResourceCreated", "ResourceDetailsChanged"]
+
+
+class CountingStore(PostgresEventStore):
+    """The real store; `read` says how many events its streams have given."""
+
+    read = 0
+
+    async def read_stream(
+        self, tenant: str, stream: str, after_version: int = 0, limit: int | None = None
+    ) -> Sequence[StoredRow]:
+        rows = await super().read_stream(tenant, stream, after_version, limit)
+        self.read += len(rows)
+        return rows
+
+
+async def test_answer_given_again_reads_one_event_however_long_the_stream_is_by_now(
+    command_database: Database, vault_database: Vault
+) -> None:
+    store = CountingStore(command_database.app_url, topics=registry().by_topic.keys())
+    async with command_side_of(command_database, vault_database, log=store) as side:
+        ada = await side.register()
+        path = await side.create_resource(ada)
+        for number in (1, 2, 3, 4):
+            await side.send("PATCH", path, {"name": f"n{number}"}, by=ada, Idempotency_Key=f"k{number}")
+        store.read = 0
+        again = await side.send("PATCH", path, {"name": "n1"}, by=ada, Idempotency_Key="k1")
+        assert (again.headers["Idempotency-Replayed"], store.read) == ("true", 1)
 
 
 async def test_object_that_needs_a_permission_is_closed_to_calls_without_a_user(command_side: CommandSide) -> None:
