@@ -129,11 +129,13 @@ def tail(
     async def follow(log: Inspection) -> None:
         left = limit
         position = (await log.head())[1] if after is None else after
-        while left is None or left > 0:
+        while True:
             head = (await log.head())[1]
-            for row in await _some(log.matching(Wanted(tenant, stream, topic, None, position, head)), left):
+            async for row in log.matching(Wanted(tenant, stream, topic, None, position, head)):
                 typer.echo(orjson.dumps(_brief(row)).decode() if as_json else _line(row))
                 left = None if left is None else left - 1
+                if left == 0:
+                    return
             position = max(position, head)
             await asyncio.sleep(TICK)
 

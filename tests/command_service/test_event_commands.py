@@ -1,15 +1,21 @@
 """What operators type to look into the log: every topic and whether it reads, single events, and what is new."""
 
 import json
+import subprocess
+import sys
+from itertools import groupby
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from command_service.cli import app
+from command_service.infrastructure.event_store.inspection import Inspection
 from shared_kernel.events.accounts import UserRegistered
+from shared_kernel.events.envelope import StoredRow
 from tests.support import samples
 from tests.support.cluster import Database, Vault
 from tests.support.command_process import variables_of
@@ -147,11 +153,47 @@ def test_trace_follows_a_correlation_id(database: Database) -> None:
     assert typed("events", "trace", "nobody")[1]["code"] == "not-found"
 
 
-def test_tail_shows_what_comes_line_by_line(database: Database) -> None:
+def test_tail_begins_where_it_is_told_to(database: Database) -> None:
     done = CliRunner().invoke(app, ["events", "tail", "--after", "18", "--limit", "2", "--json"])
     assert [json.loads(line)["position"] for line in done.stdout.splitlines()] == [19, 20]
     done = CliRunner().invoke(app, ["events", "tail", "--after", "0", "--topic", TOPICS[1], "--limit", "1"])
     assert done.stdout.split()[0] == "6"
+
+
+def test_tail_shows_what_comes_while_it_runs(database: Database) -> None:
+    command = [sys.executable, "-m", "deploy.cli", "events", "tail", "--after", "20", "--limit", "2", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as tail:
+        assert tail.stdout is not None
+        for position in (21, 22):  # each only once the one before has been shown
+            store(database, TOPICS[0], b"{}")
+            assert json.loads(tail.stdout.readline())["position"] == position
+    assert tail.returncode == 0
+
+
+def test_tail_of_a_long_log_shows_the_first_page_before_it_reads_the_next(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    page, echo = Inspection._page, typer.echo
+
+    async def noted_page(self: Inspection, *arguments: Any, **options: Any) -> list[StoredRow]:
+        steps.append("page")
+        return await page(self, *arguments, **options)
+
+    def noted_echo(message: Any) -> None:
+        steps.append("line")
+        echo(message)
+
+    monkeypatch.setattr(Inspection, "_page", noted_page)
+    monkeypatch.setattr(typer, "echo", noted_echo)
+    fill(database.owner_url, 1_500, streams=5, name="more")
+    assert CliRunner().invoke(app, ["events", "tail", "--after", "0", "--limit", "1200"]).exit_code == 0
+    assert [(step, len(list(run))) for step, run in groupby(steps)] == [
+        ("page", 1),
+        ("line", 1_000),
+        ("page", 1),
+        ("line", 200),
+    ]
 
 
 def test_people_read_lines_and_tables(database: Database) -> None:
