@@ -1,11 +1,16 @@
 """The log over HTTP, for the query service alone: what its stream cannot serve it reads here."""
 
+import asyncio
 import hmac
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Annotated, Protocol
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Send
 
 from command_service.infrastructure.event_store.store import PostgresEventStore
 from shared_kernel.errors import Unauthenticated
@@ -24,6 +29,9 @@ from shared_kernel.web.problems import problem_responses
 JSON_TYPE = "application/json"
 PAGE_DEFAULT = 1_000
 
+STALLED_SECONDS = 150.0
+"""How long a reader may take nothing: longer than the read side's database may work at what it has got."""
+
 router = APIRouter(tags=["infrastructure"])
 
 
@@ -32,6 +40,25 @@ class Services(Protocol):
 
     feed_credential: bytes
     log: PostgresEventStore
+
+
+class _Lines(StreamingResponse):
+    """Goes on as long as its reader does. From one who has stalled it takes back the connection that the lines hold."""
+
+    def __init__(self, lines: AsyncGenerator[bytes], headers: Mapping[str, str]) -> None:
+        super().__init__(lines, 200, headers, MEDIA_TYPE)
+        self._lines = lines
+
+    async def stream_response(self, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(STALLED_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                raise ClientDisconnect from None
+
+        async with aclosing(self._lines):
+            await super().stream_response(send_in_time)
 
 
 async def require_credential(request: Request) -> None:
@@ -62,7 +89,7 @@ async def feed(
     services: Services = request.app.state.services
     facts, lines = await services.log.feed(after, limit, partition=partition, category=category)
     headers = {EPOCH_HEADER: str(facts.epoch), HEAD_HEADER: str(facts.head), PARTITIONS_HEADER: str(facts.partitions)}
-    return StreamingResponse(lines, 200, headers, MEDIA_TYPE)
+    return _Lines(lines, headers)
 
 
 @router.get(SUMS_PATH, dependencies=[public(), Depends(require_credential)], include_in_schema=False)

@@ -1,10 +1,20 @@
 """The feed: the log as the query service reads it, and nobody else."""
 
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from command_service.infrastructure import feed
+from command_service.infrastructure.event_store.feeding import LANES
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.leaf import leaf_of
 from shared_kernel.messaging.feed import decode
 from shared_kernel.messaging.partition import partition_of
 from tests.support.command_side import CommandSide
+from tests.support.large_log import fill
 
 
 async def lines(command_side: CommandSide, **query: int) -> list[StoredRow]:
@@ -64,3 +74,26 @@ async def test_bad_questions_are_422(command_side: CommandSide) -> None:
     for query in ({"after": -1}, {"limit": 0}, {"limit": 10_001}, {"partition": -1}, {"after": 2**63}, {"colour": 1}):
         answer = await command_side.http.get("/v1/feed", params=query, headers=headers)
         assert answer.status_code == 422, query
+
+
+@contextmanager
+def stalled_reader(command_side: CommandSide) -> Iterator[socket.socket]:
+    """Somebody who asks for a page and takes none of it."""
+    credential = command_side.services.feed_credential.decode()
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        reader.connect((command_side.http.base_url.host, command_side.http.base_url.port))
+        reader.sendall(f"GET /v1/feed?limit=10000 HTTP/1.1\r\nHost: x\r\nAuthorization: {credential}\r\n\r\n".encode())
+        yield reader
+
+
+async def test_readers_who_stall_give_their_places_to_others(
+    command_side: CommandSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "STALLED_SECONDS", 0.3)
+    fill(command_side.database.owner_url, 12_000, streams=1)
+    with ExitStack() as readers:
+        for _ in range(LANES):
+            reader = readers.enter_context(stalled_reader(command_side))
+            assert await asyncio.to_thread(reader.recv, 12) == b"HTTP/1.1 200"
+        assert len(await lines(command_side, limit=10)) == 10

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import sql
 
 from command_service.infrastructure.event_store import batch
+from command_service.infrastructure.event_store.connections import CONNECT
 from command_service.infrastructure.event_store.failure import Failure, failure, named
 from command_service.infrastructure.event_store.flight import Flight, Outcome, open_flight
 from command_service.infrastructure.event_store.pipe import Rows
@@ -23,6 +24,9 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 CALL_TIMEOUT = 15.0
 """Seconds: a little more than the server's own patience with a statement."""
+
+LAST_WORD = CONNECT["connect_timeout"] + CALL_TIMEOUT
+"""Seconds that an append may still take when its patience ends just after its last attempt has begun."""
 
 WORTH_A_FLIGHT = 8
 """So many appends are worth a second batch beside the one in flight: the server works on one while we read the other's
@@ -51,7 +55,8 @@ class Ticket:
 class Appender:
     """Writes batches over one connection, at most two at a time, and opens a new one when it is lost.
 
-    The bytes of a lost batch are sent again: event ids tell the log what it has already.
+    The bytes of a lost batch are sent again: event ids tell the log what it has already. Nothing is sent once its
+    patience is over, so that nobody waits longer than `patience` and LAST_WORD seconds.
     """
 
     def __init__(self, url: str, call: sql.Composed, *, capacity: int, patience: float) -> None:

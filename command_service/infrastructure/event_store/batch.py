@@ -76,13 +76,15 @@ class Track(NamedTuple):
 class Item:
     """One append of a batch. `expected` None: the rows bring versions of their own, which must not be there yet.
 
-    `alone` are the keys that no other item of the batch may have, `shared` those that others may have as `shared` too.
+    `size` are the bytes of payloads and metadata, `alone` the keys that no other item of the batch may have, `shared`
+    those that others may have as `shared` too.
     """
 
     tenant: str
     stream: str
     expected: int | None
     rows: Sequence[Row]
+    size: int
     alone: frozenset[Key]
     shared: frozenset[Key] = frozenset()
     claims: tuple[Claim, ...] = ()

@@ -18,9 +18,14 @@ CONNECT: dict[str, Any] = {
 RECONNECT_SECONDS = 2.0
 """The pool waits twice as long after every failed attempt; giving up soon, it starts afresh with the next reader."""
 
+STATEMENT_TIMEOUT = "10s"
+
+FEED_TIMEOUT = "10min"
+"""A page of the feed is one statement, and takes as long as its reader does."""
+
 # A batch is one call, and no client holds the lock across a round trip: an idle transaction is somebody's mistake.
 _SESSION = """
-    SELECT set_config('lock_timeout', '5s', false), set_config('statement_timeout', '10s', false),
+    SELECT set_config('lock_timeout', '5s', false), set_config('statement_timeout', %s, false),
         set_config('idle_in_transaction_session_timeout', '10s', false),
         set_config('default_transaction_isolation', 'read committed', false)
 """
@@ -35,7 +40,12 @@ async def open_connection(url: str) -> AsyncConnection[Any]:
 
 async def configure(connection: AsyncConnection[Any]) -> None:
     """What every connection of the service gets."""
-    await connection.execute(_SESSION)
+    await connection.execute(_SESSION, [STATEMENT_TIMEOUT])
+
+
+async def configure_for_feed(connection: AsyncConnection[Any]) -> None:
+    """The same, with more time for a statement."""
+    await connection.execute(_SESSION, [FEED_TIMEOUT])
 
 
 def reading_pool(url: str, size: int, patience: float) -> AsyncConnectionPool[AsyncConnection[Any]]:
@@ -45,6 +55,20 @@ def reading_pool(url: str, size: int, patience: float) -> AsyncConnectionPool[As
         kwargs=CONNECT,
         configure=configure,
         min_size=1,
+        max_size=size,
+        timeout=patience,
+        reconnect_timeout=RECONNECT_SECONDS,
+        open=False,
+    )
+
+
+def feeding_pool(url: str, size: int, patience: float) -> AsyncConnectionPool[AsyncConnection[Any]]:
+    """Connections for the feed, not opened yet, and none before somebody reads it."""
+    return AsyncConnectionPool(
+        url,
+        kwargs=CONNECT,
+        configure=configure_for_feed,
+        min_size=0,
         max_size=size,
         timeout=patience,
         reconnect_timeout=RECONNECT_SECONDS,

@@ -4,9 +4,8 @@ The lines are those of `shared_kernel.messaging.feed.encode`, byte by byte; made
 this process next to nothing.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any, LiteralString
 
 import psycopg
@@ -21,8 +20,10 @@ from command_service.infrastructure.event_store.reads import UNREADABLE, lost
 PIECE = 65_536
 """Bytes that are passed on at once, at least."""
 
-LANES = 2
-"""Answers that may be on their way at the same time: a slow reader holds its connection, commands need one too."""
+LANES = 4
+"""Answers that may be on their way at the same time. Each holds a connection for as long as its reader takes, so these
+are not the ones that commands read with.
+"""
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 """Before the first row, with flags that are not set."""
@@ -47,25 +48,24 @@ _OF_CATEGORY = "AND starts_with(stream, {category})"
 
 
 class FeedLines:
-    """Reads lines over a pool. Every method raises StoreUnavailable when the database cannot be reached.
+    """Reads lines over a pool of its own. Every method raises StoreUnavailable when the database cannot be reached.
 
-    What it answers are pieces; together they are the lines of at most `limit` events after a position.
+    What it answers are pieces; together they are the lines of at most `limit` events after a position. Whoever does not
+    read on closes them: until then they hold a connection.
     """
 
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], schema: str, patience: float) -> None:
+    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[Any]], schema: str) -> None:
         self._pool = pool
         self._schema = sql.Identifier(schema)
-        self._patience = patience
-        self._lanes = asyncio.Semaphore(LANES)
 
-    async def of_all(self, after: int, limit: int) -> AsyncIterator[bytes]:
+    async def of_all(self, after: int, limit: int) -> AsyncGenerator[bytes]:
         return await self._begun(self._statement("", after, limit))
 
-    async def of_partition(self, after: int, limit: int, partition: int, partitions: int) -> AsyncIterator[bytes]:
+    async def of_partition(self, after: int, limit: int, partition: int, partitions: int) -> AsyncGenerator[bytes]:
         condition = self._statement(_OF_PARTITION, after, limit, partition=partition, partitions=partitions)
         return await self._begun(condition)
 
-    async def of_category(self, after: int, limit: int, category: str) -> AsyncIterator[bytes]:
+    async def of_category(self, after: int, limit: int, category: str) -> AsyncGenerator[bytes]:
         return await self._begun(self._statement(_OF_CATEGORY, after, limit, category=f"{category}-"))
 
     def _statement(self, condition: LiteralString, after: int, limit: int, **values: Any) -> sql.Composed:
@@ -73,13 +73,13 @@ class FeedLines:
         bounds = {"after": sql.Literal(after), "limit": sql.Literal(limit)}
         return sql.SQL(_COPY).format(schema=self._schema, condition=wanted, **bounds)
 
-    async def _begun(self, statement: sql.Composed) -> AsyncIterator[bytes]:
+    async def _begun(self, statement: sql.Composed) -> AsyncGenerator[bytes]:
         """The first piece is there before anybody says that all is well. A dead connection of the pool does no harm."""
         for attempt in range(self._pool.max_size + 1):
             pieces = self._pieces(statement)
             try:
                 first = await anext(pieces, b"")
-            except (psycopg.OperationalError, PoolClosed, TimeoutError) as error:
+            except (psycopg.OperationalError, PoolClosed) as error:
                 if attempt == self._pool.max_size or not lost(error):
                     raise StoreUnavailable(UNREADABLE) from error
             else:
@@ -88,7 +88,6 @@ class FeedLines:
 
     async def _pieces(self, statement: sql.Composed) -> AsyncGenerator[bytes]:
         async with (
-            self._lane(),
             self._pool.connection() as connection,
             connection.cursor() as cursor,
             cursor.copy(statement) as copy,
@@ -96,17 +95,8 @@ class FeedLines:
             async for piece in _joined(connection.pgconn, copy):
                 yield piece
 
-    @asynccontextmanager
-    async def _lane(self) -> AsyncIterator[None]:
-        async with asyncio.timeout(self._patience):
-            await self._lanes.acquire()
-        try:
-            yield
-        finally:
-            self._lanes.release()
 
-
-async def _resumed(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncIterator[bytes]:
+async def _resumed(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     async with aclosing(rest):
         if first:
             yield first

@@ -104,7 +104,13 @@ class Log:
         if track is not None:
             keys.add((track.owner, track.application_name, "tracking"))
         item = batch.Item(
-            DEFAULT_TENANT, rows[0].stream if rows else "", None, rows, alone=frozenset(keys), track=track
+            DEFAULT_TENANT,
+            rows[0].stream if rows else "",
+            None,
+            rows,
+            size=sum([len(row.payload) for row in rows]),
+            alone=frozenset(keys),
+            track=track,
         )
         try:
             end = self._appender.append(item).position + 1

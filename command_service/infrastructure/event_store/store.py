@@ -1,7 +1,7 @@
 """The event store of the command path: the append port in front of group commit, and the reads."""
 
 import re
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from typing import Any, Self
 
 import psycopg
@@ -11,8 +11,8 @@ from psycopg_pool import AsyncConnectionPool
 from command_service.infrastructure import schema as log_schema
 from command_service.infrastructure.event_store import batch
 from command_service.infrastructure.event_store.appender import Appender
-from command_service.infrastructure.event_store.connections import reading_pool
-from command_service.infrastructure.event_store.feeding import FeedLines
+from command_service.infrastructure.event_store.connections import feeding_pool, reading_pool
+from command_service.infrastructure.event_store.feeding import LANES, FeedLines
 from command_service.infrastructure.event_store.port import (
     Append,
     AppendConflict,
@@ -45,8 +45,10 @@ class PostgresEventStore:
     """Implements `port.EventStore`; open it before use, close it when the process ends.
 
     `topics` are the topics that may be appended, `capacity` how many appends may wait before the next is refused with
-    StoreBusy, `patience` for how many seconds an append or a read is tried before it is StoreUnavailable, and `readers`
-    how many reads may go on at once.
+    StoreBusy (earlier, when their payloads are large), and `readers` how many reads may go on at once. `patience` says
+    for how many seconds an append is begun, or begun again, before it is StoreUnavailable: one under way by then is
+    waited for, because only its answer tells what became of it, for LAST_WORD seconds (see appender) at most. A read
+    waits so long for a connection, and then as long as a statement may take.
     """
 
     def __init__(
@@ -64,8 +66,9 @@ class PostgresEventStore:
         self._max_payload = max_payload
         self._schema = schema
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = reading_pool(url, readers, patience)
+        self._feed_pool = feeding_pool(url, LANES, patience)
         self._reads = Reads(self._pool, schema)
-        self._lines = FeedLines(self._pool, schema, patience)
+        self._lines = FeedLines(self._feed_pool, schema)
         self._appender = Appender(url, batch.call(schema), capacity=capacity, patience=patience)
 
     async def open(self, wait: float = 10.0) -> None:
@@ -74,6 +77,7 @@ class PostgresEventStore:
             await self._pool.open(wait=True, timeout=wait)
             async with self._pool.connection() as connection:
                 await log_schema.check(connection, schema=self._schema)
+            await self._feed_pool.open()
         except BaseException as error:
             await self._pool.close()
             if isinstance(error, psycopg.Error):  # the pool's time-out is one
@@ -84,6 +88,7 @@ class PostgresEventStore:
     async def close(self) -> None:
         """Write what waits, then let go of the database."""
         await self._appender.stop()
+        await self._feed_pool.close()
         await self._pool.close()
 
     async def __aenter__(self) -> Self:
@@ -151,8 +156,11 @@ class PostgresEventStore:
 
     async def feed(
         self, after: int, limit: int, *, partition: int | None = None, category: str | None = None
-    ) -> tuple[LogFacts, AsyncIterator[bytes]]:
-        """Where the log stands, and pieces of the feed's lines that reach at least as far, or up to the limit."""
+    ) -> tuple[LogFacts, AsyncGenerator[bytes]]:
+        """Where the log stands, and pieces of the feed's lines that reach at least as far, or up to the limit.
+
+        They hold a connection until they are read to their end or closed.
+        """
         facts = await self._reads.facts()
         if category is not None:
             return facts, await self._lines.of_category(after, limit, category)
@@ -235,6 +243,7 @@ def item_of(append: Append) -> batch.Item:
         append.stream,
         append.expected_version,
         rows,
+        size=sum([len(event.payload) + len(event.metadata) for event in append.events]),
         alone=_alone(append, rows),
         shared=frozenset(_claim_key(append, c) for c in append.claims if c.action is ClaimAction.REQUIRE),
         claims=append.claims,

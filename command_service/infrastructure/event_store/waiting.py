@@ -12,6 +12,9 @@ MAX_ROWS = 2_000
 MAX_BYTES = 4 * 1024 * 1024
 MAX_PASSED_OVER = 1_000
 
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""Of payloads and metadata that wait; many large ones are refused before their number is."""
+
 
 class Ticket(Protocol):
     """An append and somebody who waits for it."""
@@ -46,7 +49,7 @@ class _Gathering(Generic[T]):
         else:
             self.batch.append(ticket)
             self._rows += len(item.rows)
-            self._size += sum(len(row.payload) + len(row.metadata) for row in item.rows)
+            self._size += item.size
         self._alone |= item.alone
         self._shared |= item.shared
 
@@ -62,15 +65,17 @@ class Waiting(Generic[T]):
         self._capacity = capacity
         self._abandoned = abandoned
         self._queue: deque[T] = deque()
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._queue)
 
     def add(self, ticket: T) -> None:
-        """Raises StoreBusy when the queue is full."""
-        if len(self._queue) >= self._capacity:
+        """Raises StoreBusy when the queue is full, of appends or of bytes."""
+        if len(self._queue) >= self._capacity or self._bytes >= MAX_WAITING_BYTES:
             raise StoreBusy
         self._queue.append(ticket)
+        self._bytes += ticket.item.size
 
     def first(self) -> T | None:
         """Who has waited longest."""
@@ -81,13 +86,10 @@ class Waiting(Generic[T]):
         gathering = _Gathering[T](at_most)
         while self._queue and not gathering.full():
             ticket = self._queue.popleft()
+            self._bytes -= ticket.item.size
             if not self._abandoned(ticket):
                 gathering.offer(ticket)
-        self._queue.extendleft(reversed(gathering.passed_over))
+        for ticket in reversed(gathering.passed_over):
+            self._queue.appendleft(ticket)
+            self._bytes += ticket.item.size
         return gathering.batch
-
-    def take_all(self) -> list[T]:
-        """Everybody, to be told that nothing more will be written."""
-        everybody = list(self._queue)
-        self._queue.clear()
-        return everybody

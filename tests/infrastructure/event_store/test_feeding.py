@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from command_service.infrastructure.event_store import PostgresEventStore
+from command_service.infrastructure.event_store import PostgresEventStore, connections
 from command_service.infrastructure.event_store.feeding import LANES, PIECE
 from command_service.infrastructure.event_store.port import StoreUnavailable
 from shared_kernel.messaging.feed import decode, encode
@@ -49,7 +49,7 @@ async def test_readers_who_leave_take_no_connection_with_them(store: PostgresEve
     for _ in range(3 * LANES):
         _, pieces = await store.feed(0, 50)
         assert await anext(pieces)
-        await pieces.aclose()  # type: ignore[attr-defined] # a generator, as whoever serves it closes it
+        await pieces.aclose()
     _, pieces = await store.feed(0, 50)
     assert len((await drained(pieces)).splitlines()) == 50
 
@@ -57,12 +57,25 @@ async def test_readers_who_leave_take_no_connection_with_them(store: PostgresEve
 async def test_slow_readers_leave_connections_to_commands(store: PostgresEventStore) -> None:
     await store.append(append("loans-1", 0, *(event(bytes(100_000)) for _ in range(50))))
     slow = [(await store.feed(0, 50))[1] for _ in range(LANES)]
-    third = asyncio.create_task(store.feed(0, 50))
-    assert len(await store.read_stream("default", "loans-1", limit=3)) == 3
-    assert not third.done(), "a third has to wait"
+    one_more = asyncio.create_task(store.feed(0, 50))
+    reads = await asyncio.gather(*(store.read_stream("default", "loans-1", limit=3) for _ in range(8)))
+    assert [len(rows) for rows in reads] == [3] * 8
+    assert not one_more.done(), "one more than there are lanes has to wait"
     assert len((await drained(slow[0])).splitlines()) == 50
-    assert len((await drained((await third)[1])).splitlines()) == 50
-    await drained(slow[1])
+    assert len((await drained((await one_more)[1])).splitlines()) == 50
+    for pieces in slow[1:]:
+        await drained(pieces)
+
+
+async def test_page_takes_as_long_as_its_reader(command_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STATEMENT_TIMEOUT", "200ms")
+    async with PostgresEventStore(command_database.app_url, topics={TOPIC}) as store:
+        for number in range(8):  # far more than sockets hold
+            await store.append(append(f"loans-{number}", 0, event(bytes(1_000_000)), event(bytes(1_000_000))))
+        _, pieces = await store.feed(0, 16)
+        first = await anext(pieces)
+        await asyncio.sleep(0.6)  # the reader is busy for three times as long as another statement may take
+        assert len((first + await drained(pieces)).splitlines()) == 16
 
 
 async def kill_readers(database: Database) -> None:
@@ -75,7 +88,8 @@ async def kill_readers(database: Database) -> None:
 
 async def test_cut_connections_of_the_pool_do_no_harm(store: PostgresEventStore, command_database: Database) -> None:
     await store.append(append("loans-1"))
-    await asyncio.gather(*(store.read_stream("default", "loans-1") for _ in range(4)))
+    for pieces in [(await store.feed(0, 10))[1] for _ in range(LANES)]:
+        await drained(pieces)
     await kill_readers(command_database)
     assert len((await drained(await store._lines.of_all(0, 10))).splitlines()) == 1
 

@@ -11,7 +11,7 @@ from command_service.infrastructure.event_store import arrays, batch
 from command_service.infrastructure.event_store.failure import Failure, failure, named
 from command_service.infrastructure.event_store.port import Append, Claim, MalformedAppend, StoreBusy, StoreUnavailable
 from command_service.infrastructure.event_store.store import item_of
-from command_service.infrastructure.event_store.waiting import MAX_ITEMS, Waiting
+from command_service.infrastructure.event_store.waiting import MAX_ITEMS, MAX_WAITING_BYTES, Waiting
 from tests.infrastructure.event_store.given import REQUIRE, TAKE, append, event, key
 
 
@@ -120,6 +120,20 @@ class TestWaiting:
         waiting.add(Ticket(item_of(append("loans-1"))))
         with pytest.raises(StoreBusy):
             waiting.add(Ticket(item_of(append("loans-2"))))
+
+    def test_large_payloads_fill_the_queue_sooner(self) -> None:
+        megabyte = bytes(1024 * 1024)
+        large = [Ticket(item_of(append(f"loans-{number % 60}", 0, event(megabyte)))) for number in range(70)]
+        waiting: Waiting[Ticket] = Waiting(1_000, lambda ticket: ticket.gone)
+        room = -(-MAX_WAITING_BYTES // large[0].item.size)
+        for ticket in large[:room]:
+            waiting.add(ticket)
+        with pytest.raises(StoreBusy):
+            waiting.add(large[room])
+        large[1].gone = True
+        while waiting.take():
+            assert waiting._bytes == sum(ticket.item.size for ticket in waiting._queue)
+        assert waiting._bytes == 0
 
 
 class TestFailure:
