@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from typing import Protocol
-from urllib.parse import unquote, urlsplit
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from command_service.infrastructure import schema as command_schema
 from command_service.infrastructure import vault_schema
@@ -25,10 +25,17 @@ class Environments(Protocol):
     def owner(self) -> Mapping[str, str]: ...
 
 
+def told_by(url: str) -> Mapping[str, str]:
+    """What a database URL says, by the names that PostgreSQL has for it; nothing where it cannot be read."""
+    try:
+        return {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except psycopg.ProgrammingError:
+        return {}
+
+
 def role_of(url: str | None) -> str | None:
     """The user in a database URL."""
-    name = urlsplit(url).username if url else None
-    return unquote(name) if name else None
+    return told_by(url).get("user") if url else None
 
 
 def migrate(variables: Environments) -> list[str]:
@@ -60,6 +67,8 @@ def require_database(url: str) -> None:
     """Raises `Unreachable` with the reason, and without the password, when a database cannot be connected to."""
     try:
         psycopg.connect(url, connect_timeout=10).close()
+    except psycopg.ProgrammingError:  # which quotes the URL with its password
+        raise Unreachable(f"The URL of the database at {place_of(url)} cannot be read.") from None
     except psycopg.OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise Unreachable(f"The database at {place_of(url)} cannot be reached: {reason}") from None

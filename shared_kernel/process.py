@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import psycopg
 from redis.asyncio import Redis
@@ -72,10 +71,11 @@ def _say(sentence: str, code: int) -> int:
 
 
 def place_of(url: str) -> str:
-    """A URL as it may be shown: without user, password and parameters."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.hostname or 'localhost'}{port}{parts.path}"
+    """A URL as it may be shown: without user, password and parameters. Whatever is wrong with the URL, this is told."""
+    authority, slash, path = url.partition("://")[2].partition("/")
+    shown = f"{authority.rpartition('@')[2]}{slash}{path}".partition("?")[0]
+    place = shown.rpartition("@")[2]  # whoever forgot to escape a slash in the password
+    return place if place and not place.startswith("/") else f"localhost{place}"
 
 
 async def require_database(url: str, check: Check) -> None:

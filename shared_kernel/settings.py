@@ -5,7 +5,10 @@ import os
 from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -37,12 +40,20 @@ T = TypeVar("T", bound="SharedSettings")
 def _postgres(url: str) -> str:
     if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("must be a postgresql:// URL")
+    try:
+        conninfo_to_dict(url)
+    except ProgrammingError:  # which quotes the URL with its password
+        raise ValueError("must be a URL that PostgreSQL understands") from None
     return url
 
 
 def _redis(url: str) -> str:
     if not url.startswith(("redis://", "rediss://", "unix://", "redis+cluster://", "rediss+cluster://")):
         raise ValueError("must be a redis:// URL")
+    try:
+        _ = urlsplit(url).port
+    except ValueError:  # which may quote a part of the password
+        raise ValueError("must be a redis:// URL whose host and port can be read") from None
     return url
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from redis import Redis
+from redis import Redis, RedisCluster
 
 from deploy.doctor.connecting import Connection, rows
 from deploy.doctor.finding import Check, fine, found
 from shared_kernel.messaging.mark import MARK_KEY, Mark
-from shared_kernel.process import place_of
 
 LATE = 5.0
 """Seconds that an event may take to the next stage before it counts as stuck."""
@@ -19,6 +18,8 @@ SILENT = 10.0
 """Seconds without a new mark, which a healthy relay writes several times a second."""
 
 ALMOST_FULL = 0.9
+
+ANOTHER_PAIR = "correct the URLs: these stores belong to another pair."
 
 _LOG = """
 SELECT i.epoch, i.partitions, (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint AS now,
@@ -50,7 +51,7 @@ class Log:
     head: int
 
 
-def read_mark(client: Redis) -> Mark | None:
+def read_mark(client: Redis | RedisCluster) -> Mark | None:
     """The relay's mark; None when there is none that can be read. Raises RedisError."""
     stored = client.get(MARK_KEY)
     try:
@@ -70,7 +71,7 @@ def redis_time(client: Redis) -> datetime:
     return datetime.fromtimestamp(seconds + microseconds / 1_000_000, UTC)
 
 
-def redis(client: Redis, url: str) -> Check:
+def redis(client: Redis, place: str) -> Check:
     info = cast("Mapping[str, Any]", client.info("memory"))
     used, most, policy = info["used_memory"], info["maxmemory"], info["maxmemory_policy"]
     facts = {"used_bytes": used, "max_bytes": most, "policy": policy}
@@ -79,7 +80,7 @@ def redis(client: Redis, url: str) -> Check:
     if most and policy != "noeviction":
         advice = "set maxmemory-policy noeviction; streams are trimmed by their own rule."
         return found("redis", f"When memory is short, {policy} would throw streams away.", advice, **facts)
-    return fine("redis", f"{place_of(url)} answers, {used / (1 << 20):.0f} MiB used.", **facts)
+    return fine("redis", f"{place} answers, {used / (1 << 20):.0f} MiB used.", **facts)
 
 
 def relay_lag(mark: Mark | None, log: Log, connection: Connection) -> Check:
@@ -104,8 +105,13 @@ def projector_lag(mark: Mark | None, log: Log, query: Connection, command: Conne
     """How far the slowest read model that answers questions is behind what the relay has published."""
     if mark is None:
         return found("lag.projector", "Without the relay's mark nobody knows the lag.", "see to the relay first.")
+    checkpoints = rows(query, _LIVE)
+    counted = max((row["partition"] + 1 for row in checkpoints), default=0)
+    if len(mark.last) != log.partitions or counted > log.partitions:
+        says = f"The log has {log.partitions} partitions, the mark in Redis {len(mark.last)}, a read model {counted}."
+        return found("lag.projector", says, ANOTHER_PAIR)
     behind: dict[int, tuple[int, str]] = {}
-    for row in rows(query, _LIVE):
+    for row in checkpoints:
         if row["position"] < mark.last[row["partition"]]:
             behind.setdefault(row["partition"], (row["position"], row["projection"]))
     late, worst = 0.0, ""
@@ -139,7 +145,7 @@ def epoch(mark: Mark | None, log: Log, query: Connection) -> Check:
     strange = _strange(others, log.epoch)
     if strange:
         says = f"The log is in epoch {log.epoch}, but {strange[0]} in {others[strange[0]]}."
-        advice = "wait a moment after `twinlog epoch new`; if it stays, these stores belong to another pair."
+        advice = f"wait a moment after `twinlog epoch new`; if it stays, {ANOTHER_PAIR}"
         return found("epoch", says, advice, epochs=others)
     return fine("epoch", f"Epoch {log.epoch} everywhere.")
 

@@ -10,9 +10,9 @@ import psycopg
 from redis import RedisError
 
 from deploy.doctor import databases, delivery, keys
-from deploy.doctor.connecting import Connection, connect, reason_of, redis_client
+from deploy.doctor.connecting import Connection, connect, reason_of, redis_servers
 from deploy.doctor.disk import disk
-from deploy.doctor.finding import Check, State, skipped, unreachable
+from deploy.doctor.finding import Check, State, found, skipped, unreachable
 from deploy.doctor.processes import process
 from deploy.doctor.rights import rights
 from deploy.doctor.surroundings import Surroundings, Way
@@ -50,7 +50,7 @@ def examine(around: Surroundings, limits: Limits | None = None) -> list[Check]:
         return [
             *(future.result() for future in asked),
             *_databases(around, connected),
-            transactions(_sessions(connected), limits or Limits()),
+            _transactions(connected, limits or Limits()),
             *_delivery(around, connected),
             *settings,
             *_keys(around, connected),
@@ -114,12 +114,18 @@ def _rights(way: Way, connection: Connection, foreign: Sequence[str]) -> Iterato
     yield rights(way, connection, foreign)
 
 
-def _sessions(connected: Connected) -> Iterator[Session]:
+def _transactions(connected: Connected, limits: Limits) -> Check:
+    if not connected.ways:
+        return skipped("transactions", NOT_SEEN)
+    seen: list[Session] = []
+    failed: list[Check] = []
     for way, connection in connected.ways.items():
         try:
-            yield from sessions(connection, way.url)
+            seen += sessions(connection, way.url)
         except psycopg.Error as error:
-            connected.closed[way] = error
+            failed.append(_failed("transactions", error))
+    check = transactions(seen, limits)
+    return failed[0] if failed and check.state is State.FINE else check
 
 
 def _delivery(around: Surroundings, connected: Connected) -> Iterator[Check]:
@@ -138,13 +144,20 @@ def _redis(url: str | None) -> tuple[list[Check], Mark | None]:
     if url is None:
         return [unreachable("redis", NO_URL, "set TWINLOG_REDIS_URL.")], None
     try:
-        with redis_client(url) as client:
+        with redis_servers(url) as (client, servers):
             mark = delivery.read_mark(client)
-            time = partial(delivery.redis_time, client)
-            return [delivery.redis(client, url), databases.clock("clock.redis", time, SystemClock().now)], mark
+            seen = [delivery.redis(server, place) for place, server in servers.items()]
+            times = (partial(delivery.redis_time, server) for server in servers.values())
+            clocks = [databases.clock("clock.redis", time, SystemClock().now) for time in times]
+            return [_first_not_fine(seen), _first_not_fine(clocks)], mark
     except (RedisError, OSError, ValueError) as error:
-        says = f"{place_of(url)} does not answer: {reason_of(error)}"
+        reason = "that is no URL of a Redis" if isinstance(error, ValueError) else reason_of(error)
+        says = f"{place_of(url)} does not answer: {reason}"
         return [unreachable("redis", says, "start it; commands go on meanwhile, read models wait.")], None
+
+
+def _first_not_fine(checks: Sequence[Check]) -> Check:
+    return next((check for check in checks if check.state is not State.FINE), checks[-1])
 
 
 def _lags(mark: Mark | None, query: Connection, command: Connection) -> Iterator[Check]:
@@ -153,8 +166,10 @@ def _lags(mark: Mark | None, query: Connection, command: Connection) -> Iterator
         yield delivery.relay_lag(mark, log, command)
         yield delivery.projector_lag(mark, log, query, command)
         yield delivery.epoch(mark, log, query)
-    except (psycopg.Error, ValueError) as error:
-        yield skipped("lag", f"Not to be measured: {reason_of(error)}")
+    except ValueError:
+        yield found("lag", "The log was never installed.", "run `twinlog migrate`.")
+    except psycopg.Error as error:
+        yield _failed("lag", error)
 
 
 def _keys(around: Surroundings, connected: Connected) -> Iterator[Check]:
@@ -171,4 +186,12 @@ def _with(connection: Connection | None, name: str, look: Callable[[Connection],
     try:
         return look(connection)
     except psycopg.Error as error:
-        return skipped(name, f"Not looked at: {reason_of(error)}")
+        return _failed(name, error)
+
+
+def _failed(name: str, error: psycopg.Error) -> Check:
+    """A look that went wrong has not shown that all is well."""
+    says = f"It cannot be looked at: {reason_of(error)}"
+    if isinstance(error, psycopg.OperationalError):
+        return unreachable(name, says, "see to this database, and look again.")
+    return found(name, says, "run `twinlog migrate`, which brings tables and rights to what this release needs.")

@@ -11,7 +11,7 @@ import httpx2
 from command_service.infrastructure.keys import read_ring
 from command_service.settings import load as load_command
 from deploy.doctor.connecting import SECONDS, Connection, rows
-from deploy.doctor.finding import Check, fine, found, skipped
+from deploy.doctor.finding import Check, fine, found, skipped, unreachable
 from deploy.doctor.surroundings import Surroundings
 from deploy.local import environment
 from query_service.settings import load as load_query
@@ -91,10 +91,15 @@ def token(around: Surroundings) -> Check:
     except StartupRefused as error:
         return found("keys.token", error.detail, "restore this file; without it nobody can sign in after a restart.")
     try:
-        published = httpx2.get(around.urls["command"] + JWKS, timeout=SECONDS).json()["keys"]
-    except (httpx2.HTTPError, ValueError, KeyError):
-        return skipped("keys.token", "Usable; what the command API publishes cannot be asked.")
-    if kid not in {key.get("kid") for key in published}:
+        answer = httpx2.get(around.urls["command"] + JWKS, timeout=SECONDS)
+        published = {key["kid"] for key in answer.json()["keys"]}
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        says = f"Usable; what the command API publishes cannot be asked ({type(error).__name__})."
+        return unreachable("keys.token", says, "see to the command API first.")
+    except (ValueError, KeyError, TypeError):
+        says = f"Usable; the command API publishes no keys, it answers {answer.status_code}."
+        return found("keys.token", says, "see whether TWINLOG_COMMAND_URL leads to the command API.")
+    if kid not in published:
         says = "The command API signs with another key than the one in the file."
         return found("keys.token", says, "give the command API this file, or restore the file.")
     return fine("keys.token", "Usable, and the one that the command API publishes.")

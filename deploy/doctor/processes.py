@@ -11,6 +11,8 @@ def process(name: str, url: str, pid: int | None) -> Check:
     label = f"process.{name}"
     try:
         answer = httpx2.get(f"{url}/readyz", timeout=SECONDS)
+    except httpx2.InvalidURL as error:
+        return unreachable(label, f"{url} is no address: {error}.", f"correct TWINLOG_{name.upper()}_URL.", url=url)
     except httpx2.HTTPError as error:
         return unreachable(label, f"{url} does not answer ({type(error).__name__}).", _advice(name, pid), url=url)
     if answer.status_code == 200:

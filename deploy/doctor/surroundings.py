@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from deploy.local import environment
 from deploy.local.data_folder import DataFolder
 from deploy.local.databases import url_for
 from deploy.local.environment import Environments, Variables
 from deploy.local.ports import LOOPBACK, WILDCARDS
-from deploy.migrate import role_of
+from deploy.migrate import role_of, told_by
 from shared_kernel.process import Unreachable
 
 PROCESSES = {"command": 8001, "query": 8002, "relay": 8003, "projector": 8004}
@@ -42,14 +41,15 @@ class Way:
         return role_of(self.url) or "?"
 
     @property
-    def place(self) -> tuple[str | None, int | None]:
-        parts = urlsplit(self.url)
-        return parts.hostname, parts.port
+    def place(self) -> tuple[str, str]:
+        """Hosts and ports, with commas where there are several."""
+        told = told_by(self.url)
+        return told.get("host", ""), told.get("port", "")
 
     @property
     def name(self) -> str:
         """The database as its server calls it."""
-        return urlsplit(self.url).path.removeprefix("/")
+        return told_by(self.url).get("dbname", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,15 +11,19 @@ from shared_kernel.process import place_of
 HIDDEN = "(not shown to this role)"
 _SESSIONS = """
 SELECT a.pid, a.usename AS role, a.application_name AS application, a.state, a.query,
-    COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - a.xact_start)::float8, 0) AS age,
+    COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - o.since)::float8, 0) AS age,
     COALESCE(EXTRACT(EPOCH FROM clock_timestamp() - w.since)::float8, 0) AS waiting,
     pg_blocking_pids(a.pid) AS blockers
 FROM pg_catalog.pg_stat_activity a
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN a.backend_type = 'client backend' THEN a.xact_start END AS since
+) o
 LEFT JOIN LATERAL (
     SELECT min(l.waitstart) AS since FROM pg_catalog.pg_locks l WHERE l.pid = a.pid AND NOT l.granted
 ) w ON true
-WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND (a.xact_start IS NOT NULL OR w.since IS NOT NULL)
+WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND (o.since IS NOT NULL OR w.since IS NOT NULL)
 """
+"""Only what a client has left open is long by mistake: vacuuming takes its time, and a worker is its leader's."""
 
 
 @dataclass(frozen=True, slots=True)

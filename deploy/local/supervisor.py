@@ -1,15 +1,12 @@
 """One whole stack on this machine: engines, schema, the four processes; kept alive, and stopped in order."""
 
+import asyncio
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from deploy.local import environment, ports, provision
 from deploy.local.child import Program
@@ -20,7 +17,8 @@ from deploy.local.environment import Environments, Variables
 from deploy.local.processes import Process, ProcessFailed, ProcessGroup
 from deploy.migrate import migrate
 from shared_kernel.errors import StartupRefused
-from shared_kernel.process import Unreachable, place_of
+from shared_kernel.messaging.client import redis_client
+from shared_kernel.process import place_of, require_redis
 
 DEFAULT_PORTS = {"command": 8001, "query": 8002, "relay": 8003, "projector": 8004}
 MODULES = {
@@ -34,6 +32,7 @@ MODULES = {
 ATTEMPTS = 3
 LOOK_EVERY = 0.2
 ENGINE_PAUSE = 2.0
+REDIS_SECONDS = 10.0
 
 Announce = Callable[[str], None]
 
@@ -133,7 +132,7 @@ class Supervisor:
 
     def _start_valkey(self) -> str | None:
         if "REDIS_URL" in self._given:
-            require_redis(self._given["REDIS_URL"])
+            asyncio.run(_require_redis_at(self._given["REDIS_URL"]))
             return None
         engine = EmbeddedValkey(self._folder.valkey, log=self._folder.logs / "valkey.log")
         self._engines.append(engine)
@@ -183,10 +182,11 @@ def running_stack(
             supervisor.stop()
 
 
-def require_redis(url: str) -> None:
-    """Raises `Unreachable` when no Redis answers there."""
+async def _require_redis_at(url: str) -> None:
+    """Raises `Unreachable` when no Redis answers there, `StartupRefused` when that is no URL of one."""
     try:
-        with redis.Redis.from_url(url, socket_connect_timeout=10, retry=Retry(NoBackoff(), 0)) as client:
-            client.ping()
-    except (redis.RedisError, ValueError) as error:
-        raise Unreachable(f"Redis at {place_of(url)} cannot be reached: {error}") from None
+        client = redis_client(url, REDIS_SECONDS)
+    except ValueError:  # which may quote a part of the password
+        raise StartupRefused(f"TWINLOG_REDIS_URL names no Redis that one could reach: {place_of(url)}.") from None
+    async with client:
+        await require_redis(client, url)

@@ -7,12 +7,14 @@ may be on a server of its own, so no command names two.
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisClusterException
 
 ANSWER_SECONDS = 5.0
 CLUSTER = "+cluster"
@@ -22,15 +24,43 @@ LOOK_AGAIN = 0.01
 Entries = Sequence[Any]
 
 
+class _Cluster(RedisCluster):
+    """The library's, except that it connects when it is first used and calls a lost cluster by a redis.RedisError."""
+
+    async def __aenter__(self) -> Self:
+        await self._increment_usage()
+        return self
+
+    async def initialize(self, *arguments: Any, **options: Any) -> RedisCluster:
+        try:
+            return await super().initialize(*arguments, **options)
+        except RedisClusterException as error:
+            raise RedisConnectionError(str(error)) from error
+
+    async def execute_command(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super().execute_command(*arguments, **options)
+        except RedisClusterException as error:
+            raise RedisConnectionError(str(error)) from error
+
+
 def redis_client(url: str, seconds: float = ANSWER_SECONDS) -> Redis:
     """Connects when it is first used. Its commands raise redis.RedisError, also when no answer comes in time."""
-    scheme, _, place = url.partition("://")
     patience: dict[str, Any] = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
-    if scheme.endswith(CLUSTER):
-        plain = f"{scheme.removesuffix(CLUSTER)}://{place}"
+    if names_cluster(url):
         # Its methods are those of the other client, as far as they are used; what is not is asked for below.
-        return cast("Redis", RedisCluster.from_url(plain, **patience))
+        return cast("Redis", _Cluster.from_url(one_node(url), **patience))
     return Redis.from_url(url, retry=Retry(NoBackoff(), 0), **patience)
+
+
+def names_cluster(url: str) -> bool:
+    """Whether what is there is one node of a cluster."""
+    return url.partition("://")[0].endswith(CLUSTER)
+
+
+def one_node(url: str) -> str:
+    """The URL of that node alone, as the library wants it."""
+    return url.replace(CLUSTER, "", 1)
 
 
 def cluster_of(client: Redis) -> RedisCluster | None:

@@ -90,6 +90,29 @@ def test_other_databases_are_refused(monkeypatch: pytest.MonkeyPatch, url: str) 
     assert "postgresql:// URL" in refusal_of(monkeypatch, TWINLOG_COMMAND_DATABASE_URL=url)
 
 
+@pytest.mark.parametrize(
+    ("name", "url"),
+    [
+        ("TWINLOG_COMMAND_DATABASE_URL", "postgresql://a:hidden@[::1:5432/log"),
+        ("TWINLOG_COMMAND_DATABASE_URL", "postgresql://a:hidden@h/log?no_such_parameter=1"),
+        ("TWINLOG_REDIS_URL", "redis://:hidden@h:port/0"),
+        ("TWINLOG_REDIS_URL", "redis://:hid/den@h:6379/0"),
+        ("TWINLOG_REDIS_URL", "rediss+cluster://:hidden@[::1/0"),
+    ],
+)
+def test_url_that_cannot_be_read_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, name: str, url: str
+) -> None:
+    detail = refusal_of(monkeypatch, **{name: url})
+    assert f"{name}: must be a" in detail
+    assert "hid" not in detail
+
+
+def test_database_of_several_hosts_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    several = "postgresql://a:hidden@h1:5432,h2:5433/log?target_session_attrs=read-write"
+    assert settings_with(monkeypatch, TWINLOG_COMMAND_DATABASE_URL=several).command_database_url == several
+
+
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
 def test_impossible_ports_are_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     assert "TWINLOG_COMMAND_PORT" in refusal_of(monkeypatch, TWINLOG_COMMAND_PORT=port)

@@ -12,6 +12,7 @@ from deploy.local.environment import OWNER_URLS
 from deploy.local.ports import free_port
 from tests.support.cluster import Cluster, Database, Vault
 from tests.support.stack import Stack, data_folder, twinlog
+from tests.support.valkey_cluster import running_valkey_cluster
 
 NOWHERE = f"postgresql://somebody:hidden@127.0.0.1:{free_port()}/nothing"
 
@@ -52,6 +53,28 @@ def test_an_unreachable_redis_is_named() -> None:
     assert refused.returncode == 3
     assert refused.stdout == ""
     assert one_sentence(refused.stderr).startswith("Redis at 127.0.0.1:")
+
+
+def test_a_redis_url_that_is_none_is_refused() -> None:
+    variables = {"TWINLOG_REDIS_URL": "redis://:hidden@h:port/0"}
+    variables |= {f"TWINLOG_{name}_DATABASE_URL": NOWHERE for name in ("COMMAND", "QUERY", "VAULT")}
+    with data_folder() as data:
+        refused = twinlog("up", "--data", str(data), variables=variables)
+    assert (refused.returncode, "h:port/0" in one_sentence(refused.stderr)) == (2, True)
+
+
+def test_a_cluster_is_taken_for_a_redis() -> None:
+    """It is asked before the database, so a refusal for that says that the cluster was good enough."""
+    variables = {f"TWINLOG_{name}_DATABASE_URL": NOWHERE for name in ("COMMAND", "QUERY", "VAULT")}
+    variables |= {"TWINLOG_COMMAND_OWNER_URL": NOWHERE}
+    away = f"redis+cluster://:hidden@127.0.0.1:{free_port()}"
+    with running_valkey_cluster() as cluster, data_folder() as data:
+        said = [
+            one_sentence(twinlog("up", "--data", str(data), variables={**variables, "TWINLOG_REDIS_URL": url}).stderr)
+            for url in (cluster, away)
+        ]
+    assert said[0].startswith("The database at ")
+    assert said[1].startswith("Redis at 127.0.0.1:")
 
 
 def test_an_unreachable_database_is_named() -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from deploy.doctor import delivery, keys
-from deploy.doctor.connecting import Connection, connect, redis_client
+from deploy.doctor.connecting import Connection, connect, redis_servers
 from deploy.doctor.databases import clock, revision
 from deploy.doctor.disk import disk
 from deploy.doctor.examination import examine
@@ -114,7 +114,7 @@ def test_a_good_token_key_is_not_compared_while_the_command_api_is_away(tmp_path
     (tmp_path / "key.pem").write_bytes(SigningKey.generate_pem())
     settings = Environments({"TOKEN_KEY_FILE": str(tmp_path / "key.pem")}, {}, {})
     check = keys.token(Surroundings(settings, {"command": f"http://127.0.0.1:{free_port()}"}, {}))
-    assert (check.state, check.says[:7]) == (State.SKIPPED, "Usable;")
+    assert (check.state, check.says[:7]) == (State.UNREACHABLE, "Usable;")
 
 
 def test_without_folder_and_variables_there_is_nothing_to_look_at(tmp_path: Path) -> None:
@@ -254,14 +254,15 @@ def test_a_checkpoint_that_stands_still_shows_as_lag(
 
 
 def test_redis_that_would_throw_streams_away_is_found(redis_url: str) -> None:
-    with redis_client(redis_url) as client:
-        assert delivery.redis(client, redis_url).state is State.FINE
+    with redis_servers(redis_url) as (_, servers):
+        ((place, client),) = servers.items()
+        assert delivery.redis(client, place).state is State.FINE
         client.config_set("maxmemory", 1 << 30)
         client.config_set("maxmemory-policy", "allkeys-lru")
-        thrown = delivery.redis(client, redis_url)
+        thrown = delivery.redis(client, place)
         client.config_set("maxmemory-policy", "noeviction")
         client.config_set("maxmemory", 1 << 20)
-        full = delivery.redis(client, redis_url)
+        full = delivery.redis(client, place)
         client.config_set("maxmemory", 0)
     assert "allkeys-lru would throw streams away" in thrown.says
     assert "of its memory is used" in full.says

@@ -1,13 +1,14 @@
 """Streams on a cluster of three real servers: relay and projector never name two streams in one command."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from deploy.local.ports import LOOPBACK
-from shared_kernel.messaging.client import cluster_of, redis_client
+from deploy.local.ports import LOOPBACK, free_port
+from shared_kernel.messaging.client import cluster_of, read_streams, redis_client, send
 from shared_kernel.messaging.partition import stream_key
 from tests.relay.test_relay import published
 from tests.support.cluster import Database, Vault
@@ -86,6 +87,18 @@ async def test_projector_follows_the_streams_of_a_cluster_without_the_feed(
             await side.caught_up()
         assert asyncio.get_running_loop().time() - started < 10
     await streams.aclose()
+
+
+async def test_cluster_that_is_away_is_lost_as_any_redis_is() -> None:
+    async with redis_client(f"redis+cluster://{LOOPBACK}:{free_port()}") as client:
+        attempts: list[Callable[[], Awaitable[object]]] = [
+            lambda: client.get("events:mark"),
+            lambda: read_streams(client, {stream_key(0): "0"}, 1, 0.1),
+            lambda: send(client, [(stream_key(0), b"")]),
+        ]
+        for attempt in attempts:
+            with pytest.raises(RedisError):
+                await attempt()
 
 
 async def told(client: Redis) -> bool:
