@@ -37,9 +37,13 @@ NO_METADATA = b"{}"
 CAPACITY = 10_000
 PATIENCE = 30.0
 CONNECT_TIMEOUT = 5
+ANSWER_TIMEOUT = 30.0
+"""Seconds: a little more than the server's own patience with a batch."""
 
+_OPTIONS = r"-c lock_timeout=5s -c statement_timeout={} -c default_transaction_isolation=read\ committed"
+_LINE_OPTIONS = _OPTIONS.format("25s")
 # The pool also serves the application's own views, so its statements get more time than a batch needs.
-_OPTIONS = r"-c lock_timeout=5s -c statement_timeout=60s -c default_transaction_isolation=read\ committed"
+_POOL_OPTIONS = _OPTIONS.format("60s")
 _CONNECT = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000}
 
 _ERRORS: dict[type[TwinlogError], type[PersistenceError]] = {
@@ -61,7 +65,7 @@ class Log:
     def __init__(self, datastore: PostgresDatastore) -> None:
         self.datastore = datastore
         self.schema = datastore.schema
-        self._connection_options().update(_CONNECT, options=_OPTIONS)
+        self._connection_options().update(_CONNECT, options=_POOL_OPTIONS)
         self._appender = BlockingAppender(self._open_line, capacity=CAPACITY, patience=PATIENCE)
 
     def close(self) -> None:
@@ -144,8 +148,9 @@ class Log:
         """A connection for batches: where the pool connects to, with psycopg's own errors, which tell what was lost."""
         pool = self.datastore.pool
         password = {} if pool.get_password_func is None else {"password": pool.get_password_func()}
-        known = {**self._connection_options(), **password, "autocommit": True, "connect_timeout": CONNECT_TIMEOUT}
-        return open_line(partial(Connection.connect, **known), batch.call(self.schema))
+        ours = {"autocommit": True, "connect_timeout": CONNECT_TIMEOUT, "options": _LINE_OPTIONS}
+        known = {**self._connection_options(), **password, **ours}
+        return open_line(partial(Connection.connect, **known), batch.call(self.schema), ANSWER_TIMEOUT)
 
 
 def track_of(owner: str, tracking: Tracking | None) -> batch.Track | None:

@@ -1,4 +1,4 @@
-"""A TCP proxy that loses the server's next answer and cuts the line: the client cannot know what happened."""
+"""A TCP proxy that loses the server's answers, and may cut the line too: the client cannot know what happened."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,6 +16,7 @@ class CuttingProxy:
     url: str = ""
     lose_next_answer: bool = False
     refuse: bool = False
+    silent: bool = False
     cuts: int = 0
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -36,6 +37,8 @@ class CuttingProxy:
                     self.lose_next_answer = False
                     self.cut()
                     return
+                if answers and self.silent:  # as of a server that is stopped
+                    continue
                 target.write(data)
                 await target.drain()
         target.close()

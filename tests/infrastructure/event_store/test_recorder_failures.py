@@ -1,5 +1,6 @@
 """Threads over one recorder: lost connections, a database that is away, an interrupted writer."""
 
+import asyncio
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from psycopg import sql
 from command_service.infrastructure.event_store import log
 from command_service.infrastructure.event_store.factory import Factory
 from command_service.infrastructure.event_store.recorder import LogApplicationRecorder
+from tests.infrastructure.event_store.cutting_proxy import cutting_proxy
 from tests.infrastructure.event_store.library import library_variables
 from tests.infrastructure.event_store.rows import rows_of
 from tests.support.cluster import Cluster, Database
@@ -114,6 +116,23 @@ def test_closing_ends_the_trying_again(command_database: Database, cluster: Clus
                 trying.result(timeout=5)
         finally:
             server.execute(door.format(name, sql.Literal(True)))
+
+
+async def test_server_that_falls_silent_holds_nobody_for_ever(
+    command_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "PATIENCE", 0.5)
+    monkeypatch.setattr(log, "ANSWER_TIMEOUT", 0.5)
+    async with cutting_proxy(command_database.app_url) as proxy:
+        with Factory(Environment(env=library_variables(proxy.url, CREATE_TABLE="n"))) as factory:
+            opened = await asyncio.to_thread(factory.application_recorder)
+            assert await asyncio.to_thread(opened.insert_events, [one()]) == [1]
+            proxy.silent = True
+            waiting = [asyncio.to_thread(opened.insert_events, [one()]) for _ in range(3)]
+            heard = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 30)
+            assert [type(each) for each in heard] == [OperationalError] * 3
+            proxy.silent = False
+            await asyncio.to_thread(opened.insert_events, [one()])
 
 
 class Interrupted(BaseException):
