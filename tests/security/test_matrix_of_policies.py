@@ -4,10 +4,15 @@ The requests are those without policies, of whom a rule speaks and of others; it
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from functools import partial
+from uuid import uuid4
 
 import pytest
 
+from command_service.features.policies.commands import AddPolicy, Rule
+from command_service.features.policies.domain import add_policy
 from shared_kernel.auth.policy import PolicyEngine
 from shared_kernel.auth.tenant_policies import policy_of
 from shared_kernel.events.policies import PERMISSIONS
@@ -31,10 +36,12 @@ def rules(permission: str, held: Iterable[Right]) -> Iterator[Right]:
     """Every rule about a permission, for a role that it changes something for, and the broadest ones for all."""
     holders = [right.role for right in held if right.condition == "any"]
     without = next(role for role in ("operator", "member", "auditor") if role not in holders)
+    deniable = permission not in {"policies:add", "policies:remove"}
     for condition in sorted(PERMISSIONS[permission]):
         yield Right(without, condition, "allow")
-        yield Right(holders[0] if holders else "member", condition, "deny")
-    if permission not in {"policies:add", "policies:remove"}:
+        if deniable:
+            yield Right(holders[0] if holders else "member", condition, "deny")
+    if deniable:
         yield Right("*", "any", "deny")
     yield Right("*", "any", "allow")
 
@@ -64,6 +71,9 @@ def cases(routes: dict[str, Route]) -> Iterator[tuple[str, Right, tuple[str, ...
 
 
 def put_in_force(engine: PolicyEngine, permission: str, rule: Right) -> Added:
+    """Raises what a tenant that adds this rule would be refused with."""
+    added = Rule.model_validate({**asdict(rule), "permission": permission})
+    add_policy(None, AddPolicy(uuid4(), added), datetime.now(UTC))
     engine.replace(HOME, [policy_of(rule.role, permission, rule.condition, rule.effect)])
     return {(HOME, permission): (rule,)}
 

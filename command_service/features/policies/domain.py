@@ -9,7 +9,11 @@ from shared_kernel.events.contract import Event
 from shared_kernel.events.policies import PERMISSIONS, PolicyAdded, PolicyRemoved
 
 LIMIT = 200
-"""Policies of one tenant: each is looked at when a decision is made for the first time."""
+"""Policies of one tenant: each is looked at when a decision is made for the first time.
+
+Those who add some at the same moment may pass it, but never what a tenant's rules can hold at all: the log keeps
+no rule twice, and there are not so many different ones.
+"""
 
 KEPT_OPEN = frozenset({"policies:add", "policies:remove"})
 """What administrators must be able to do to take a mistake back."""
@@ -73,7 +77,8 @@ def evolve(policy: TenantPolicy | None, event: Event) -> TenantPolicy:
 
 
 def _locks_out(rule: Rule) -> bool:
-    return rule.effect == "deny" and rule.role in {"admin", "*"} and rule.permission in KEPT_OPEN
+    """Whatever the role: administrators are members too, may hold any other role, and a denial of one is enough."""
+    return rule.effect == "deny" and rule.permission in KEPT_OPEN
 
 
 def _rule(event: PolicyAdded) -> Rule:
