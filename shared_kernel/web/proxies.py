@@ -15,6 +15,8 @@ from typing import Any
 from starlette.types import Scope
 
 MAX_HOPS = 32
+MAX_READ = 4_096
+"""Characters of a Forwarded header, from its end: what the proxies have added stands there."""
 
 _PAIR = re.compile(r'\s*([A-Za-z0-9!#$%&\'*+.^_`|~-]+)=(?:"((?:[^"\\]|\\.)*)"|([^";,\s]*))\s*')
 _PORT = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+))(?::[0-9]{1,5})?")
@@ -71,7 +73,7 @@ class TrustedProxies:
     def _hops(self, scope: Scope) -> list[Hop]:
         given = ",".join(_values(scope, self.header))
         if self.header is ForwardedHeader.FORWARDED:
-            return [_hop(element) for element in _split(given, ",") if element.strip()]
+            return [_hop(element) for element in _elements(given) if element.strip()]
         return [Hop(_address(each.strip())) for each in given.split(",") if each.strip()]
 
     def _scheme(self, scope: Scope) -> str | None:
@@ -90,6 +92,12 @@ def _values(scope: Scope, header: str) -> list[str]:
     return [value.decode("latin-1") for name, value in headers if name == wanted]
 
 
+def _elements(given: str) -> list[str]:
+    """The last elements of a Forwarded header; what a cut may have gone through is left out."""
+    found = _split(given[-MAX_READ:], ",")
+    return found if len(given) <= MAX_READ else found[1:]
+
+
 def _hop(element: str) -> Hop:
     """One element of a Forwarded header (RFC 7239, section 4)."""
     pairs: dict[str, Any] = {}
@@ -102,8 +110,13 @@ def _hop(element: str) -> Hop:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split outside of quoted strings."""
-    return re.split(rf'{separator}(?=(?:[^"]*"[^"]*")*[^"]*$)', text[:4096])
+    """Split outside of quoted strings, which are told from the end: nothing that stands before can hide a separator."""
+    parts = [""]
+    for number, piece in enumerate(reversed(text.split('"'))):
+        *before, last = [piece] if number % 2 else piece.split(separator)
+        parts[-1] = f'{last}"{parts[-1]}' if number else last
+        parts += reversed(before)
+    return parts[::-1]
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

@@ -86,7 +86,32 @@ def test_forwarded_is_read_as_rfc_7239_writes_it(value: str, found: tuple[str, s
 
 def test_a_long_chain_costs_little_and_says_no_more() -> None:
     assert by_list(("X-Forwarded-For", ", ".join([LIAR] * 1_000 + [CALLER]))) == (CALLER, "http")
-    assert by_rfc(("Forwarded", ",".join([f"for={INNER}"] * 5_000)))[0] in {INNER, PROXY}
+    assert by_rfc(("Forwarded", ",".join([f"for={INNER}"] * 5_000))) == (INNER, "http")
+
+
+@pytest.mark.asvs("V4.1.3", "V15.3.4")
+@pytest.mark.parametrize(
+    "forged",
+    [
+        f"for={LIAR}," * 5_000,
+        f"for={LIAR};proto=https," * 5_000,
+        'for="' + "x" * 5_000,
+        "x" * 5_000 + f",for={LIAR},",
+        ('"' * 4_095 + ",") * 2,
+    ],
+)
+@pytest.mark.parametrize("lines", [1, 2])
+def test_what_the_proxies_have_added_is_read_however_much_the_caller_wrote_before_it(forged: str, lines: int) -> None:
+    told = f"for={CALLER};proto=http, for={INNER}"
+    headers = [f"{forged},{told}"] if lines == 1 else [forged, told]
+    assert by_rfc(*(("Forwarded", each) for each in headers)) == (CALLER, "http")
+
+
+def test_half_an_element_is_nobodys_word() -> None:
+    """Wherever a header that is too long is cut: this one says nothing of `for` until then."""
+    for length in range(4_000, 4_096):
+        forged = f"{'x' * 100}for={LIAR};by=_{'y' * length},for={INNER}"
+        assert by_rfc(("Forwarded", forged)) == (INNER, "http"), length
 
 
 @pytest.mark.parametrize("networks", [["10.0.0.1/8"], ["everybody"], [""], ["*"]])
