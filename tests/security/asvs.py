@@ -1,6 +1,6 @@
 """Writes docs/security/asvs.md from asvs.json beside it and the tests' markers: `python -m tests.security.asvs`.
 
-asvs.json lists every requirement of levels 1 and 2 in OWASP ASVS 5.0 (chapters 1 to 16) in our own words. One that
+asvs.json lists every requirement of levels 1 and 2 in OWASP ASVS 5.0 (253 in 17 chapters) in our own words. One that
 no test shows has exactly one of `document` (the file that does it), `not applicable` (why), `open` (what is missing).
 """
 
