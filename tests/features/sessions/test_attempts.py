@@ -11,8 +11,9 @@ import pytest
 
 from command_service.features.accounts.handlers.credentials import Credentials
 from shared_kernel.auth.passwords import Passwords
+from tests.command_service.test_readiness import close
 from tests.features.sessions.test_refresh import signed_in
-from tests.support.cluster import Database, Vault
+from tests.support.cluster import Cluster, Database, Vault
 from tests.support.command_side import PASSWORD, CommandSide, Person, command_side_of
 from tests.support.waiting import eventually
 
@@ -131,6 +132,29 @@ async def test_known_and_unknown_addresses_are_answered_by_the_same_bytes_and_th
             seen.append(([(answer.status_code, answer.content) for answer in answers], work))
         assert seen[1:] == seen[:-1]
         assert seen[0][1] == 4
+
+
+async def test_vault_is_asked_as_often_about_known_and_unknown_addresses_and_its_absence_tells_nothing(
+    boot: Boot, vault_database: Vault, cluster: Cluster
+) -> None:
+    async with boot() as side:
+        ada = await side.register()
+        seen = []
+        for _ in range(2):
+            for address in (ada.email, "nobody@example.com"):
+                before = questions(side)
+                assert (await tried(side, address)).status_code == 400
+                seen.append(questions(side) - before)
+        assert seen == [1] * 4
+        close(cluster, vault_database.name)
+        known, unknown = await tried(side, ada.email), await tried(side, "nobody@example.com")
+        assert (known.status_code, known.content) == (503, unknown.content)
+        assert unknown.status_code == 503
+
+
+def questions(side: CommandSide) -> int:
+    """How often the vault has been asked."""
+    return side.services.vault_pool.get_stats()["requests_num"]
 
 
 async def test_suspended_user_costs_a_comparison_with_the_right_password_too(boot: Boot) -> None:

@@ -58,8 +58,7 @@ class Credentials:
         except RateLimited:
             self._tell_soon(tenant, key)
             raise
-        holder = await self._execution.store.claim_holder(tenant, "email", key)
-        user = (await self._execution.load(USERS, tenant, holder or NOBODY)).state
+        user = await self._user_at(tenant, key)
         if not await self._is_right(user, password, as_code=bool(wanted)) or user is None:
             return None
         await self._attempts.forgive(tenant, key, network)
@@ -122,6 +121,16 @@ class Credentials:
 
     async def _user(self, tenant: str, user_id: UUID) -> User | None:
         return (await self._execution.load(USERS, tenant, USERS.stream(user_id))).state
+
+    async def _user_at(self, tenant: str, key: str) -> User | None:
+        """Whose address this is. The vault is asked once, whether or not there is a user or a key is remembered:
+        neither its absence nor the time that it takes may tell who has an account.
+        """
+        stream = await self._execution.store.claim_holder(tenant, "email", key) or NOBODY
+        vault, subject = self._execution.vault, stream.removeprefix("users-")
+        vault.evict(tenant, subject)
+        await vault.key_of(tenant, subject)
+        return (await self._execution.load(USERS, tenant, stream)).state
 
     async def _is_right(self, user: User | None, shown: str, *, as_code: bool) -> bool:
         """Whatever was shown, a password is looked at, for it must not be heard what it was."""
