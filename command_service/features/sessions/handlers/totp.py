@@ -58,11 +58,15 @@ class TotpHandlers:
         self._steps = steps
 
     async def enrol(self, principal: Principal, call: Call) -> Answer:
-        """The answer shows the new secret as text, as otpauth URI and as a picture to scan."""
+        """The answer shows the new secret as text, as otpauth URI and as a picture to scan.
+
+        Raises NotFound for a user of another issuer, who has no account here.
+        """
+        email = await self._names.email_of(principal.tenant, principal.user_id)
         secret = b32encode(os.urandom(SECRET_BYTES)).decode()
         work = TOTP.record(principal.user_id, enrol_totp, EnrolTotp(principal.user_id, secret))
         answer = await self._execution.run(replace(work, secret=True), call)
-        uri = otpauth_uri(await self._names.email_of(principal.tenant, principal.user_id), secret)
+        uri = otpauth_uri(email, secret)
         return answer.saying(secret=secret, otpauth_uri=uri, qr_svg=svg_of(uri))
 
     async def activate(self, otp: str, principal: Principal, call: Call) -> Answer:

@@ -36,6 +36,18 @@ async def test_outside_user_sends_a_command(command_database: Database, vault_da
             provider.documents = {}
 
 
+async def test_outside_user_sets_no_second_factor_up_here(
+    command_database: Database, vault_database: Vault, tmp_path: Path
+) -> None:
+    async with identity_provider() as provider:
+        settings = {"outside_issuers_file": trusting(tmp_path, provider.url)}
+        async with command_side_of(command_database, vault_database, settings) as side:
+            bearer = f"Bearer {signed(keycloak(provider.url))}"
+            refused = await side.send("POST", "/v1/me/totp", Authorization=bearer)
+            assert (refused.status_code, refused.json()["code"]) == (404, "not-found")
+            assert not await side.rows("SELECT topic FROM events WHERE tenant = 'acme'")
+
+
 async def test_outside_user_asks_a_question(
     query_database: Database, vault_database: Vault, redis_url: str, tmp_path: Path
 ) -> None:
