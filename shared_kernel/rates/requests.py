@@ -23,6 +23,8 @@ TENANT = "tenant"
 IPV6_BITS = 64
 """One subscriber has at least so many addresses; counting each would count nothing."""
 MAX_REMEMBERED = 16_384
+LOOK_EVERY = 1.0
+"""Seconds between two looks for refusals that are over: no storm of further callers may pay for one each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class RequestRates:
         self._quotas = quotas
         self._storms = Storms(metrics)
         self._blocked: dict[tuple[str, str], tuple[float, Level]] = {}
+        self._looked = float("-inf")
         self._known: dict[tuple[UUID, str, str, int], Sequence[Charge]] = {}
 
     def refuse_known(self, request: Request) -> None:
@@ -145,9 +148,16 @@ class RequestRates:
         """For as long as even the cheapest request would be refused; dearer ones ask again."""
         quota = level.charge.quota
         lasting = level.wait - (level.charge.units - 1) * quota.interval
-        if lasting > 0 and len(self._blocked) < MAX_REMEMBERED:
-            until = time.monotonic() + lasting / MICROSECONDS
-            self._blocked[(quota.name, level.charge.key)] = until, level
+        now = time.monotonic()
+        if lasting > 0 and self._has_room(now):
+            self._blocked[(quota.name, level.charge.key)] = now + lasting / MICROSECONDS, level
+
+    def _has_room(self, now: float) -> bool:
+        """Whoever never asks again would be remembered for ever."""
+        if len(self._blocked) >= MAX_REMEMBERED and now - self._looked >= LOOK_EVERY:
+            self._blocked = {key: kept for key, kept in self._blocked.items() if kept[0] > now}
+            self._looked = now
+        return len(self._blocked) < MAX_REMEMBERED
 
     def _refusal(self, level: Level) -> RateLimited:
         self._storms.refused(level.charge.quota.name)

@@ -89,10 +89,7 @@ async def test_refusal_of_something_dear_does_not_keep_out_what_is_cheap() -> No
 
 async def test_refusal_is_forgotten_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1_000.0]
-    monkeypatch.setattr("shared_kernel.rates.requests.time.monotonic", lambda: now[0])
-    found = RequestQuotas.parse(**{**ALONE, "user": "1/60"})
-    buckets = LocalBuckets(clock=lambda: now[0])
-    limits = RequestRates("test", Limiter(None, buckets), found, Pseudonyms(b"k" * 32), Metrics("test"))
+    limits = by_hand(monkeypatch, now, user="1/60")
     await limits.admit(request(), somebody(), 1)
     for _ in range(2):
         with pytest.raises(RateLimited):
@@ -100,6 +97,34 @@ async def test_refusal_is_forgotten_when_its_time_is_over(monkeypatch: pytest.Mo
     await limits.admit(request(), somebody(BOB), 1)
     now[0] += 60.001
     await limits.admit(request(), somebody(), 1)
+
+
+async def test_those_whose_time_is_over_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared_kernel.rates.requests.MAX_REMEMBERED", 3)
+    now = [1_000.0]
+    limits = by_hand(monkeypatch, now, address="1/60")
+
+    async def is_remembered(address: str) -> bool:
+        """After a refusal, without asking anybody."""
+        await limits.admit_stranger(request(address), 1)
+        with pytest.raises(RateLimited):
+            await limits.admit_stranger(request(address), 1)
+        try:
+            limits.refuse_known(request(address))
+        except RateLimited:
+            return True
+        return False
+
+    assert [await is_remembered(f"203.0.113.{number}") for number in range(5)] == [True] * 3 + [False] * 2
+    now[0] += 60.001
+    assert [await is_remembered(f"198.51.100.{number}") for number in range(5)] == [True] * 3 + [False] * 2
+
+
+def by_hand(monkeypatch: pytest.MonkeyPatch, now: list[float], **quotas: str) -> RequestRates:
+    """With a clock that stands still."""
+    monkeypatch.setattr("shared_kernel.rates.requests.time.monotonic", lambda: now[0])
+    found, buckets = RequestQuotas.parse(**{**ALONE, **quotas}), LocalBuckets(clock=lambda: now[0])
+    return RequestRates("test", Limiter(None, buckets), found, Pseudonyms(b"k" * 32), Metrics("test"))
 
 
 async def test_more_callers_than_are_remembered_are_all_counted() -> None:
