@@ -14,8 +14,10 @@ from shared_kernel.errors import StartupRefused
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """For TLS 1.2: forward secret and authenticated alone. TLS 1.3 knows no others; anything older is refused."""
 
-_SWITCHED_OFF = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
-"""Parameters of a Redis URL that may only have these values."""
+_CHECKS = {"ssl_cert_reqs": "required", "ssl_check_hostname": "true"}
+"""What these parameters of a Redis URL must be, where they are given."""
+_ELSEWHERE = frozenset({"hostaddr", "service"})
+"""What else says where a PostgreSQL URL leads; an address goes before the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +31,9 @@ class Certificate:
         """Raises StartupRefused with one sentence."""
         try:
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.chain, self.key)
-        except (OSError, ssl.SSLError) as error:
-            reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-            raise StartupRefused(f"The certificate {self.chain} and its key cannot be used: {reason}.") from None
+        except OSError as error:  # what is wrong with a certificate is one too
+            why = error.strerror
+            raise StartupRefused(f"The certificate {self.chain} and its key cannot be used: {why}.") from None
 
 
 def trust_in(authority: Path | None) -> ssl.SSLContext:
@@ -41,9 +43,8 @@ def trust_in(authority: Path | None) -> ssl.SSLContext:
     """
     try:
         context = ssl.create_default_context(cafile=authority)
-    except (OSError, ssl.SSLError) as error:
-        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-        raise StartupRefused(f"The authorities in {authority} cannot be used: {reason}.") from None
+    except OSError as error:  # what is wrong with a certificate is one too
+        raise StartupRefused(f"The authorities in {authority} cannot be used: {error.strerror}.") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -55,14 +56,15 @@ def database_is_encrypted(url: str) -> bool:
     except ProgrammingError:
         return False
     hosts = str(told.get("host") or "").split(",")
-    return told.get("sslmode") == "verify-full" or all(host.startswith(("/", "@")) for host in hosts)
+    local = not _ELSEWHERE & told.keys() and all(host.startswith(("/", "@")) for host in hosts)
+    return local or told.get("sslmode") == "verify-full"
 
 
 def redis_is_encrypted(url: str) -> bool:
     """Whether a Redis URL asks for TLS and switches no check off, or leads to a socket of this machine."""
     parts = urlsplit(url)
     told = parse_qs(parts.query)
-    checked = all(told.get(name, [value]) == [value] for name, value in _SWITCHED_OFF.items())
+    checked = all(told.get(name, [value]) == [value] for name, value in _CHECKS.items())
     return parts.scheme == "unix" or (parts.scheme in ("rediss", "rediss+cluster") and checked)
 
 

@@ -81,6 +81,8 @@ def test_sockets_of_this_machine_need_no_encryption() -> None:
     assert database_is_encrypted("postgresql:///twinlog?host=/run/postgresql")
     assert redis_is_encrypted("unix:///run/redis.sock")
     assert not database_is_encrypted("postgresql:///twinlog?host=/run/postgresql,db.example")
+    assert not database_is_encrypted("postgresql:///twinlog?host=/run/postgresql&hostaddr=10.0.0.1")
+    assert not database_is_encrypted("postgresql:///twinlog?host=/run/postgresql&service=elsewhere")
     assert not database_is_encrypted("postgresql://[")
     assert not database_is_encrypted("postgresql:///twinlog")
 
