@@ -42,13 +42,13 @@ class Overview:
 
 async def overview(tools: Tools) -> Sequence[Overview]:
     """All projections that the query database knows."""
-    mark = await _mark(tools)
     versions = {projection.name: projection.version for projection in tools.projections}
     async with tools.pool.connection() as connection:
         known = await generations.registered(connection)
         _, partitions = await generations.installed(connection) or (0, 0)
         found = await checkpoints.read(connection, range(partitions))
         parked = await parking.streams(connection)
+    mark = await _mark(tools, partitions)
     ages = Ages(tools.feed, mark)
     return [
         _of(row, versions.get(row.name), found, parked, mark, seconds=await ages.oldest(found, row.live))
@@ -117,9 +117,11 @@ def _horizon(found: Sequence[Checkpoint], unit: Unit, mark: Mark | None) -> int:
     return min(marks, default=0)
 
 
-async def _mark(tools: Tools) -> Mark | None:
+async def _mark(tools: Tools, partitions: int) -> Mark | None:
+    """None too for the mark of a log with another number of partitions."""
     try:
         stored = await tools.redis.get(MARK_KEY)
-        return Mark.decode(stored) if isinstance(stored, bytes) else None
+        mark = Mark.decode(stored) if isinstance(stored, bytes) else None
     except (RedisError, OSError, KeyError, TypeError, ValueError):
         return None  # an overview without the newest head is still worth showing
+    return mark if mark is not None and len(mark.last) == partitions else None

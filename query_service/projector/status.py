@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from query_service.projector.census import Standing
 from query_service.projector.folding import Parked
@@ -27,6 +28,19 @@ SILENT_AFTER = 10.0
 """Seconds without a new mark after which the relay is taken for stopped."""
 
 
+Place = tuple[str, int]
+"""A projection and a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """When a place was last seen to be level, or, until it is, when it was first seen; and where it was then."""
+
+    at: float
+    position: int
+    level: bool
+
+
 class Status:
     """Reasons by check (empty: fine), each logged once when it changes, and the projector's metrics."""
 
@@ -36,7 +50,7 @@ class Status:
         self._monotonic = monotonic
         self._reasons = dict.fromkeys(CHECKS, "")
         self._mark_seen = monotonic()
-        self._level_at: dict[tuple[str, int], float] = {}
+        self._sights: dict[Place, Sight] = {}
         self._log = get_logger()
         self.handled = metrics.counter("projector_handled", "Events whose checkpoint was moved past them.")
         self.batches = metrics.counter("projector_batches", "Transactions committed.")
@@ -104,14 +118,15 @@ class Status:
 
     def lags(self, standing: Sequence[Standing]) -> None:
         """Compute the lag of each live projection from where it stands in each partition."""
-        if self.mark is None:
-            return
+        if self.mark is None or any(place.partition >= len(self.mark.last) for place in standing):
+            return  # a mark of another log says nothing about this one; whoever follows the log says so
+        self._look(standing, self.mark)
         positions: dict[str, int] = {}
         seconds: dict[str, float] = {}
         for place in standing:
             watermark = self.mark.watermark(place.partition, place.position)
             positions[place.projection] = max(positions.get(place.projection, 0), self.mark.head - watermark)
-            seconds[place.projection] = max(seconds.get(place.projection, 0.0), self._seconds(place, self.mark))
+            seconds[place.projection] = max(seconds.get(place.projection, 0.0), self._seconds(place))
         for name, value in positions.items():
             self._lag.labels(name).set(max(0, value))
             self._lag_seconds.labels(name).set(seconds[name])
@@ -119,12 +134,24 @@ class Status:
     async def readiness(self) -> Mapping[str, str]:
         return dict(self._reasons)
 
-    def _seconds(self, place: Standing, mark: Mark) -> float:
-        """The oldest unhandled event came after the last handled one, and not before we were last seen to be level."""
-        key = (place.projection, place.partition)
-        if place.position >= mark.last[place.partition]:
-            self._level_at[key] = self._monotonic()
-            return 0.0
-        since_handled = microseconds(self._clock.now()) / 1_000_000 - (place.recorded_at or 0) / 1_000_000
-        since_level = self._monotonic() - self._level_at.get(key, -math.inf)
-        return max(0.0, min(since_handled, since_level))
+    def _look(self, standing: Sequence[Standing], mark: Mark) -> None:
+        """What is worked on by others now is forgotten: they may take it anywhere."""
+        known, now = self._sights, self._monotonic()
+        self._sights = {}
+        for place in standing:
+            key, level = (place.projection, place.partition), place.position >= mark.last[place.partition]
+            seen = None if level else known.get(key)
+            self._sights[key] = seen or Sight(now, place.position, level)
+
+    def _seconds(self, place: Standing) -> float:
+        """The oldest unhandled event came after the last handled one, and not before we last saw that there was none.
+
+        While we have seen neither, it is as old as our own look: a log that was silent for a day has no old events.
+        """
+        sight = self._sights[place.projection, place.partition]
+        since_handled = since_seen = math.inf
+        if place.recorded_at is not None:
+            since_handled = (microseconds(self._clock.now()) - place.recorded_at) / 1_000_000
+        if sight.level or place.recorded_at is None or place.position == sight.position:
+            since_seen = self._monotonic() - sight.at
+        return max(0.0, min(since_handled, since_seen))

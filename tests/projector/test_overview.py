@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from query_service.projector.overview import Overview, overview
+from shared_kernel.messaging.mark import MARK_KEY, Mark
 from tests.support.read_side import ReadSide, write
 from tests.support.tallies import PROJECTION
 
@@ -48,6 +49,14 @@ async def test_who_cannot_be_asked_makes_the_lag_unknown(side: ReadSide) -> None
     side.feed_server.away = True
     found = await shown(side)
     assert (found.lag, found.lag_seconds) == (2, None)
+
+
+async def test_mark_of_a_log_with_fewer_partitions_makes_the_lag_unknown(side: ReadSide) -> None:
+    await side.register()
+    await written_a_minute_ago(side, 5)
+    await side.redis.set(MARK_KEY, Mark(1, 10, (10,), 1).encode())
+    found = await shown(side)
+    assert (found.lag, found.lag_seconds, found.horizon) == (None, None, 0)
 
 
 async def test_rows_of_another_version_are_due_for_a_rebuild(side: ReadSide) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from query_service.projector.checkpoints import Unit
 from query_service.projector.shift import Tools
+from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.message import encode
 from shared_kernel.messaging.partition import stream_key
@@ -90,7 +91,15 @@ async def test_log_with_fewer_partitions_is_another_log(side: ReadSide) -> None:
     await side.mark()
     async with side.projector() as tools:
         await eventually(lambda: has_reason(tools, "partitions"), "the other log is reported")
+        await looked_around(side)
+        await looked_around(side)
         assert "The log has 4 partitions" in (await tools.status.readiness())["partitions"]
+
+
+async def looked_around(side: ReadSide) -> None:
+    """The projector has begun another look at its books, so the look before is over."""
+    await side.redis.delete(CHECKPOINTS_KEY)
+    await eventually(lambda: side.redis.exists(CHECKPOINTS_KEY), "the projector tells where it stands")
 
 
 async def test_stream_of_another_log_is_refused(side: ReadSide) -> None:

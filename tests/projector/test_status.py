@@ -90,6 +90,7 @@ def test_level_projection_has_no_lag(status: Status, times: Times) -> None:
 
 def test_lag_is_that_of_the_partition_that_is_farthest_behind(status: Status, times: Times) -> None:
     status.marked(Mark(1, 30, (30, 20), 1))
+    status.lags([Standing("tallies", 0, 3, recorded(times, 9)), Standing("tallies", 1, 20, recorded(times, 2))])
     status.lags([Standing("tallies", 0, 12, recorded(times, 8)), Standing("tallies", 1, 20, recorded(times, 2))])
     assert lag(status) == (18, 8)
 
@@ -115,6 +116,51 @@ def test_partition_that_moves_on_lags_by_the_age_of_its_newest_event(status: Sta
 def test_lag_is_not_told_without_a_mark(status: Status, times: Times) -> None:
     status.lags([Standing("tallies", 0, 12, recorded(times, 8))])
     assert lag(status) == (0, 0)
+
+
+def test_mark_of_a_log_with_fewer_partitions_tells_no_lag(status: Status, times: Times) -> None:
+    status.marked(Mark(1, 30, (30,), 1))
+    status.lags([Standing("tallies", 0, 12, recorded(times, 8)), Standing("tallies", 1, 20, recorded(times, 2))])
+    assert lag(status) == (0, 0)
+
+
+def test_partition_without_an_event_is_as_late_as_it_has_been_looked_at(status: Status, times: Times) -> None:
+    status.marked(Mark(1, 30, (30,), 1))
+    status.lags([Standing("tallies", 0, 0, None)])
+    assert lag(status) == (30, 0)
+    times.passed += 7
+    status.lags([Standing("tallies", 0, 0, None)])
+    assert lag(status) == (30, 7)
+
+
+def test_restart_after_a_silence_does_not_make_the_next_event_as_old_as_the_one_before_it(
+    status: Status, times: Times
+) -> None:
+    status.marked(Mark(1, 31, (31,), 2))
+    status.lags([Standing("tallies", 0, 30, recorded(times, 86_400))])
+    assert lag(status) == (1, 0)
+    times.passed += 3
+    status.lags([Standing("tallies", 0, 30, recorded(times, 86_403))])
+    assert lag(status) == (1, 3)
+
+
+def test_backlog_is_as_old_as_its_events_however_lately_we_have_begun(status: Status, times: Times) -> None:
+    status.marked(Mark(1, 900, (900,), 2))
+    status.lags([Standing("tallies", 0, 30, recorded(times, 7_300))])
+    times.passed += 1
+    status.lags([Standing("tallies", 0, 400, recorded(times, 7_200))])
+    assert lag(status) == (500, 7_200)
+
+
+def test_partition_that_comes_back_is_looked_at_afresh(status: Status, times: Times) -> None:
+    status.marked(Mark(1, 30, (30,), 1))
+    status.lags([Standing("tallies", 0, 30, recorded(times, 1))])
+    times.passed += 600
+    status.lags([])  # others work on it
+    times.passed += 600
+    status.marked(Mark(1, 90, (90,), 2))
+    status.lags([Standing("tallies", 0, 60, recorded(times, 900))])
+    assert lag(status) == (30, 0)
 
 
 def parked_stream(number: int) -> ParkedStream:
