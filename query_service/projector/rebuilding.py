@@ -174,8 +174,8 @@ class Rebuilding:
         counted = {key: count for key, count in found.as_dict().items() if key != "first"}
         async with self._tools.pool.connection() as connection:
             await connection.execute(_DIFFERENCE, (Jsonb(counted), name))
-            await connection.execute(_TO, ("built", "", name, ["running"]))
-        if rebuild.at_once:
+            built = (await connection.execute(_TO, ("built", "", name, ["running"]))).rowcount == 1
+        if built and rebuild.at_once:  # else an operator was faster: it rests, or is forgotten
             await self._switch(name)
 
     async def _switch(self, name: str) -> None:
