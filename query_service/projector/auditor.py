@@ -4,14 +4,12 @@ import itertools
 import time
 from collections.abc import Sequence
 
-import psycopg
-
 from query_service.projector.auditing import Finding, worst
 from query_service.projector.checkpoints import LOG
 from query_service.projector.decoding import Decoder
 from query_service.projector.shift import Tools
+from query_service.projector.trouble import passing, said
 from query_service.projector.verification import first_known, verify_copy, verify_rows, verify_sums
-from shared_kernel.errors import TwinlogError
 from shared_kernel.messaging.backoff import pause
 from shared_kernel.observability import get_logger
 
@@ -48,11 +46,16 @@ class Auditor:
             started = time.monotonic()
             try:
                 well = await self._look()
-            except (psycopg.Error, TwinlogError, OSError) as error:
-                reason = error.detail if isinstance(error, TwinlogError) else type(error).__name__
-                get_logger().warning("completeness could not be checked", reason=reason)
+            except Exception as error:  # noqa: BLE001 - a side task: nobody would notice its end
+                self._miss(error)
             again = max(AGAIN, (time.monotonic() - started) / AGAIN_SHARE)
             await pause(self._tools.stop, EVERY if well else min(EVERY, again))
+
+    def _miss(self, error: Exception) -> None:
+        """What is away is missed by others too; anything else would keep us from checking for ever."""
+        get_logger().warning("completeness could not be checked", reason=said(error))
+        if not passing(error):
+            self._tools.status.report("completeness", f"Completeness cannot be checked: {said(error)}")
 
     async def _look(self) -> bool:
         """Whether all is well."""

@@ -6,10 +6,9 @@ says when to look. One process at a time carries requests out; the others stand 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import psycopg
 from psycopg import AsyncConnection
 from redis.exceptions import RedisError
 
@@ -18,13 +17,13 @@ from query_service.projector import generations, leases, orders
 from query_service.projector.auditor import Auditor
 from query_service.projector.decoding import Decoder
 from query_service.projector.engine import Engine
-from query_service.projector.execution import Execution
+from query_service.projector.execution import Act, Execution
 from query_service.projector.orders import Order
 from query_service.projector.parked_retry import retry_due
 from query_service.projector.rebuilding import Rebuilding, Rested
 from query_service.projector.shift import Tools
+from query_service.projector.trouble import passing, said
 from shared_kernel.background import end
-from shared_kernel.errors import Refusal, TwinlogError
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.operations import CATEGORY
 from shared_kernel.messaging.backoff import Backoff, pause
@@ -33,6 +32,9 @@ from shared_kernel.observability import get_logger
 
 TICK = 0.25
 STAND_BY = 1.0
+RETRY_AFTER = 5.0
+"""Seconds until parked events are tried again when what that needs, such as the vault, was away."""
+
 ASK_FEED_EVERY = 30.0
 ASK_FEED_AGAIN = 2.0
 """Seconds until the next look at the feed: for requests that Redis has lost, and while Redis or the feed is away."""
@@ -48,20 +50,21 @@ class Control:
         self._projections = {projection.name: projection for projection in tools.projections}
         self._ask_feed_at = 0.0
         self._newest = b""
+        self._retry_at = 0.0
+        self._retry_waits = ""
         self._backoff = Backoff(tools.stop)
         self._building: asyncio.Task[None] | None = None
         self._auditing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
-        """Stores may go and come back."""
+        """Stores may go and come back, and whatever else goes wrong is told and tried again: nobody stops listening."""
         while not self._tools.stop.is_set():
             try:
                 async with await leases.connect(self._database_url) as session:
                     await self._stand_by(session)
                     await self._operate(session)
-            except (psycopg.Error, TwinlogError, OSError) as error:
-                reason = error.detail if isinstance(error, TwinlogError) else type(error).__name__
-                self._tools.status.report("operations", f"Operators are not heard just now: {reason}")
+            except Exception as error:  # noqa: BLE001 - see above
+                self._tools.status.report("operations", f"Operators are not heard just now: {said(error)}")
                 await self._backoff.pause()
             finally:
                 await self._rest()
@@ -83,23 +86,33 @@ class Control:
         self._auditing = asyncio.create_task(Auditor(self._tools, self._decoder, partitions).run())
         while not self._tools.stop.is_set():
             await self._hear(session, partitions)
-            for order in await orders.waiting(session):
-                await self._carry_out(session, order, execution.of(order))
+            requests = await self._carry_out_all(session, execution)
             await self._build(rebuilding)
-            await retry_due(self._tools.pool, engine, self._projections)
-            self._tools.status.report("operations", "")
+            retries = await self._retry(engine)
+            self._tools.status.report("operations", requests or retries)
             self._backoff.reset()
             await pause(self._tools.stop, TICK)
 
-    async def _carry_out(
-        self, session: AsyncConnection[Any], order: Order, act: Callable[[], Awaitable[str]] | None
-    ) -> None:
+    async def _carry_out_all(self, session: AsyncConnection[Any], execution: Execution) -> str:
+        """What a request waits for that is away; what is asked of the same read model later waits behind it."""
+        waiting: dict[str, str] = {}
+        for order in await orders.waiting(session):
+            if order.projection in waiting:
+                continue
+            if reason := await self._carry_out(session, order, execution.of(order)):
+                waiting[order.projection] = reason
+        return "; ".join(f"A request to {name} waits: {reason}" for name, reason in waiting.items())
+
+    async def _carry_out(self, session: AsyncConnection[Any], order: Order, act: Act | None) -> str:
+        """Nothing when the request is settled, else what it waits for."""
         state, outcome = "refused", "This release does not know this read model or this request."
         if act is not None:
             try:
                 state, outcome = "done", await act()
-            except Refusal as refusal:
-                outcome = refusal.detail
+            except Exception as error:  # noqa: BLE001 - however a request fails, it must not hold up all that follow
+                if passing(error):
+                    return said(error)
+                outcome = said(error)
         await orders.settle(session, order, state, outcome)
         get_logger().info(
             "operator's request settled",
@@ -109,6 +122,20 @@ class Control:
             state=state,
             outcome=outcome,
         )
+        return ""
+
+    async def _retry(self, engine: Engine) -> str:
+        """What trying parked events again waits for, if that is away; asking for it takes time, so not at each tick."""
+        if time.monotonic() >= self._retry_at:
+            self._retry_waits = ""
+            try:
+                await retry_due(self._tools.pool, engine, self._projections)
+            except Exception as error:
+                if not passing(error):
+                    raise
+                self._retry_waits = f"Parked events wait to be tried again: {said(error)}"
+                self._retry_at = time.monotonic() + RETRY_AFTER
+        return self._retry_waits
 
     async def _hear(self, session: AsyncConnection[Any], partitions: int) -> None:
         """Raises FeedUnavailable while the book cannot be begun."""

@@ -7,7 +7,6 @@ from typing import Any
 from psycopg import AsyncConnection, sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
-from pydantic import ValidationError
 
 from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.events.contract import Event
@@ -66,6 +65,7 @@ _SKIP = sql.SQL("""
     INSERT INTO public.skipped_events (projection, position, partition, tenant, stream, topic, reason, actor)
     VALUES (%s, %s, %s, %s, %s, '', %s, %s) ON CONFLICT ON CONSTRAINT skipped_events_pk DO NOTHING
 """)
+BIGINT_BITS = 63
 BEFORE = "asked before this query database began"
 BY_HAND = "carried out at the command line"
 
@@ -90,10 +90,18 @@ def order_of(row: StoredRow, epoch: int) -> Order | None:
     try:
         details = contract.model_validate_json(row.payload).model_dump(mode="json")
         actor = Metadata.decode(row.metadata).actor
-    except ValidationError:
+        _require_storable(actor, *details.values())
+    except ValueError:  # a ValidationError is one too
         get_logger().warning("operator's request cannot be read", topic=row.topic, position=row.position)
         return None
     return Order(row.position, epoch, details["projection"], ACTIONS[contract], details, actor)
+
+
+def _require_storable(*values: str | int) -> None:
+    """Raises ValueError for what no column can hold: it would keep us from hearing whatever comes after it."""
+    for value in values:
+        if "\x00" in value if isinstance(value, str) else value.bit_length() > BIGINT_BITS:
+            raise ValueError
 
 
 async def began_at(connection: Connection) -> int:

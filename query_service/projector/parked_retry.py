@@ -14,6 +14,7 @@ from query_service.projector.batch import digest
 from query_service.projector.checkpoints import Unit
 from query_service.projector.engine import CHANNEL, Engine
 from query_service.projector.folding import Parked, Stream
+from query_service.projector.trouble import Trouble, passing
 from shared_kernel.errors import Refusal
 from shared_kernel.events.envelope import StoredRow
 
@@ -172,6 +173,10 @@ async def _keep_books(
         await connection.execute(_STILL, (trouble.reason, trouble.fingerprint, *named, parked[0].row.position))
 
 
+_TRIED = sql.SQL("""
+    UPDATE public.parked_events SET attempts = attempts + 1, tried_at = now(), reason = %s, fingerprint = %s
+     WHERE projection = %s AND tenant = %s AND stream = %s AND fingerprint <> 'behind'
+""")
 _DUE = sql.SQL("""
     SELECT DISTINCT projection, tenant, stream FROM public.parked_events AS k
      WHERE fingerprint <> 'behind' AND attempts < %s AND projection = ANY(%s)
@@ -185,7 +190,11 @@ MOST_ATTEMPTS = 5
 
 
 async def retry_due(pool: Pool, engine: Engine, projections: Mapping[str, Any]) -> int:
-    """Try again what is parked and has been tried less than `MOST_ATTEMPTS` times; how many streams that were."""
+    """Try again what is parked and has been tried less than `MOST_ATTEMPTS` times; how many streams that were.
+
+    A stream that cannot even be tried counts as tried: it must not hold up the others, nor come again for ever.
+    Raises what is passing, such as ServiceUnavailable while the vault is away: no stream is to blame for that.
+    """
     async with pool.connection() as connection:
         cursor = await connection.execute(_DUE, (MOST_ATTEMPTS, list(projections), FIRST_PAUSE))
         due = await cursor.fetchall()
@@ -194,4 +203,13 @@ async def retry_due(pool: Pool, engine: Engine, projections: Mapping[str, Any]) 
             await retry(pool, engine, projection, (tenant, stream))
         except (NothingParked, psycopg.errors.LockNotAvailable):
             continue  # somebody else was faster, or works on it just now
+        except Exception as error:
+            if passing(error):
+                raise
+            await _tried(pool, projection, (tenant, stream), Trouble.of(error))
     return len(due)
+
+
+async def _tried(pool: Pool, projection: str, stream: Stream, trouble: Trouble) -> None:
+    async with pool.connection() as connection:
+        await connection.execute(_TRIED, (trouble.reason, trouble.fingerprint, projection, *stream))

@@ -5,8 +5,10 @@ import traceback
 from dataclasses import dataclass
 
 import psycopg
+from redis.exceptions import RedisError
 
-from shared_kernel.errors import TwinlogError
+from query_service.infrastructure.feed import FeedUnavailable
+from shared_kernel.errors import ServiceUnavailable, TwinlogError
 from shared_kernel.events.registry import UnknownTopic
 
 UNWRITABLE = ("22", "23", "54")
@@ -41,6 +43,24 @@ class Trouble:
 def unwritable(error: psycopg.Error) -> bool:
     """Whether the values are to blame for a failed statement, not the server or the connection."""
     return (error.sqlstate or "")[:2] in UNWRITABLE
+
+
+def passing(error: Exception) -> bool:
+    """Whether something that the work needs is away, so that the same work may well succeed later.
+
+    A statement that takes too long, and a value that cannot be written, will do so again.
+    """
+    if isinstance(error, psycopg.Error):
+        stays = isinstance(error, psycopg.errors.QueryCanceled) or unwritable(error)
+        return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and not stays
+    return isinstance(error, RedisError | OSError | ServiceUnavailable | FeedUnavailable)
+
+
+def said(error: Exception) -> str:
+    """An error in the words of whoever raised it, if they are ours; else what it is and where it came from."""
+    if isinstance(error, TwinlogError):
+        return error.detail
+    return type(error).__name__ if passing(error) else Trouble.of(error).reason
 
 
 def _where(error: BaseException) -> str:

@@ -1,6 +1,7 @@
 """Operators' requests: heard whatever the batches are doing, carried out once, and their outcome kept."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,7 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from query_service.infrastructure.projection import Projection, Row
+from query_service.projector import rebuilding as rebuilding_module
 from query_service.projector.checkpoints import Unit
+from query_service.projector.diff import Difference, diff
+from query_service.projector.engine import Engine
+from query_service.projector.shift import Tools
 from shared_kernel.events.contract import Event
 from shared_kernel.events.envelope import Recorded
 from shared_kernel.events.operations import (
@@ -113,6 +118,29 @@ async def test_paused_rebuild_rests_until_it_is_resumed(side: ReadSide) -> None:
         assert await side.totals("green") == await side.totals("blue")
 
 
+async def test_rebuild_that_is_paused_while_it_is_compared_does_not_answer_at_once(
+    side: ReadSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await side.register()
+    write(side, 5)
+    await side.apply(side.engine(), side.slices())
+    tools = side.tools()
+    await rebuilding_module.start(tools, PROJECTION, at_once=True)
+    working = rebuilding_module.Rebuilding(tools, side.engine(), side.history.partitions)
+
+    async def interrupted(tools: Tools, engine: Engine, projection: Projection) -> Difference:
+        await rebuilding_module.pause(tools, projection.name)
+        return await diff(tools, engine, projection)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rebuilding_module, "diff", interrupted)
+        await working.work((await working.look())[0], PROJECTION)
+    assert (await active(side), await side.rows("SELECT state FROM public.rebuilds")) == ("blue", [("paused",)])
+    await rebuilding_module.resume(tools, NAME)
+    await working.work((await working.look())[0], PROJECTION)
+    assert (await active(side), await side.rows("SELECT state FROM public.rebuilds")) == ("green", [("switched",)])
+
+
 async def test_cancelled_rebuild_leaves_no_trace_and_live_rows_alone(side: ReadSide) -> None:
     async with operated(side, 5):
         await ask(side, RebuildRequested(projection=NAME))
@@ -182,7 +210,16 @@ async def test_what_cannot_be_done_is_refused_with_a_reason(side: ReadSide, even
         await eventually(both, "both are refused")
 
 
-@pytest.mark.parametrize("payload", [b"{}", b"[]", b"\xff", b'{"projection": 7}'])
+def skip_order(position: int = 1, reason: str = "faulty") -> bytes:
+    order = {"projection": NAME, "of_tenant": "default", "stream": "s", "position": position, "reason": reason}
+    return json.dumps(order).encode()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"{}", b"[]", b"\xff", b'{"projection": 7}', skip_order(reason="\0"), skip_order(position=2**63)],
+    ids=["empty", "list", "bytes", "number", "what no text holds", "what no bigint holds"],
+)
 async def test_request_that_nobody_can_read_is_passed_over(side: ReadSide, payload: bytes) -> None:
     async with operated(side, 1):
         before = len(side.history.rows)

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+import psycopg
 import pytest
 
 from query_service.projector import parked_retry
@@ -10,10 +11,13 @@ from query_service.projector.decoding import Decoder
 from query_service.projector.engine import Engine
 from query_service.projector.parked_retry import NothingParked, NotTheFirst, retry, retry_due, skip
 from query_service.projector.rebuild import rebuild
+from shared_kernel.errors import ServiceUnavailable
 from shared_kernel.events.upcasters import Upcaster
 from shared_kernel.privacy.payload import PayloadCodec
 from tests.projector.test_control import FIXED, write
-from tests.support.read_side import ReadSide
+from tests.projector.test_personal_fields import signed_without_being_opened
+from tests.support.cluster import Database, Vault
+from tests.support.read_side import Interrupted, ReadSide
 from tests.support.tallies import PROJECTION, REGISTRY, TallyRaised
 
 NAME = "tallies"
@@ -123,3 +127,34 @@ async def test_passing_trouble_heals_by_itself(side: ReadSide, monkeypatch: pyte
     monkeypatch.setattr(parked_retry, "FIRST_PAUSE", 0.0)
     assert await retry_due(side.pool, side.engine(FIXED), {NAME: PROJECTION}) == 1
     assert (await side.totals())[str(tally)] == 6
+
+
+async def test_stream_that_cannot_be_tried_counts_and_does_not_hold_up_the_others(
+    side: ReadSide, query_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await parked(side)
+    write(side, 5, by=-1)
+    await side.apply(side.engine(), side.slices(9))
+    with psycopg.connect(query_database.owner_url) as connection:
+        connection.execute("UPDATE public.audit_events SET payload = '{}' WHERE position = 2")
+    monkeypatch.setattr(parked_retry, "FIRST_PAUSE", 0.0)
+    tried = [await retry_due(side.pool, side.engine(), {NAME: PROJECTION}) for _ in range(6)]
+    assert tried == [6, 6, 6, 6, 0, 0]
+    assert await side.rows(
+        "SELECT position, attempts, reason LIKE %s FROM public.parked_events"
+        " WHERE fingerprint <> 'behind' ORDER BY position",
+        "NotTheLog: The event at position 2 was%",
+    ) == [(2, 5, True), *((position, 5, False) for position in (11, 13, 15, 17, 19))]
+
+
+async def test_vault_that_is_away_is_no_fault_of_a_parked_stream(
+    side: ReadSide, vault_database: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await side.register()
+    stream = await signed_without_being_opened(side, vault_database)
+    await side.apply(side.engine(), side.slices())
+    monkeypatch.setattr(parked_retry, "FIRST_PAUSE", 0.0)
+    side.vault = Interrupted(side.vault, away=True)
+    with pytest.raises(ServiceUnavailable):
+        await retry_due(side.pool, side.engine(), {NAME: PROJECTION})
+    assert await side.rows("SELECT stream, attempts FROM public.parked_events") == [(stream, 1)]

@@ -64,6 +64,10 @@ class History:
             self._versions[row.tenant, row.stream] += 1
             self._sequences[row.tenant] += 1
 
+    def version(self, stream: str, tenant: str = "default") -> int:
+        """That of the newest event of a stream; 0 before the first."""
+        return self._versions[tenant, stream]
+
     def partition(self, row: StoredRow) -> int:
         return partition_of(row.slot, self.partitions)
 

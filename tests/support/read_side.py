@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,17 +20,20 @@ from query_service.projector import generations
 from query_service.projector.batch import Slice
 from query_service.projector.bootstrap import prepare
 from query_service.projector.checkpoints import LOG, Unit
+from query_service.projector.decoding import Keys
 from query_service.projector.engine import Engine
 from query_service.projector.projector import Projector, decoder_of
 from query_service.projector.shift import Tools
 from query_service.projector.status import Status
 from shared_kernel.clock import SystemClock
+from shared_kernel.errors import ServiceUnavailable
 from shared_kernel.messaging.client import redis_client
 from shared_kernel.messaging.mark import MARK_KEY
 from shared_kernel.messaging.message import encode
 from shared_kernel.messaging.operations import OPERATIONS_KEY, OPERATIONS_PREFIX
 from shared_kernel.messaging.partition import stream_key
 from shared_kernel.observability import Metrics
+from shared_kernel.privacy.cipher import SubjectKey
 from shared_kernel.privacy.kek import Kek
 from shared_kernel.privacy.vault import KeyVault
 from tests.support.feed_server import CREDENTIAL, FeedServer
@@ -38,6 +41,19 @@ from tests.support.history import History
 from tests.support.tallies import PROJECTION, REGISTRY, TallyOpened, TallyRaised
 
 KEK = Kek(1, {1: bytes(range(32))})
+
+
+@dataclass(slots=True)
+class Interrupted:
+    """Keys that cannot be reached while they are `away`."""
+
+    keys: Keys
+    away: bool = False
+
+    async def keys_of(self, pairs: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], SubjectKey]:
+        if self.away:
+            raise ServiceUnavailable
+        return await self.keys.keys_of(pairs)
 
 
 @dataclass(slots=True)
@@ -50,7 +66,7 @@ class ReadSide:
     redis: Redis
     feed: Feed
     feed_server: FeedServer
-    vault: KeyVault
+    vault: Keys
     history: History = field(default_factory=History)
 
     def tools(self, *projections: Projection, stop: asyncio.Event | None = None) -> Tools:
