@@ -18,7 +18,6 @@ from shared_kernel.background import end
 from shared_kernel.events.contract import Event
 from shared_kernel.events.registry import Registry
 from shared_kernel.messaging.backoff import Backoff
-from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.privacy.payload import PayloadCodec
 
 
@@ -31,12 +30,17 @@ class Projector:
         self._decoder = decoder_of(tools, registry, keys)
 
     async def run(self) -> None:
-        """Batches, and beside them the loop that listens to operators."""
+        """Batches, and beside them the loop that listens to operators; neither goes on without the other."""
         control = asyncio.create_task(Control(self._tools, self._decoder, self._database_url).run())
+        batches = asyncio.create_task(self._project())
         try:
-            await self._project()
+            await asyncio.wait((batches, control), return_when=asyncio.FIRST_COMPLETED)
+            self._tools.stop.set()
+            await batches
         finally:
-            await end(control)
+            await end(batches, control)
+        if not control.cancelled():
+            control.result()
 
     async def _project(self) -> None:
         """PostgreSQL, Redis, vault and feed may go and come back: each time we go on from the checkpoints."""
@@ -69,14 +73,10 @@ class Projector:
             await shift.end()
 
     async def _installation(self) -> tuple[int, int]:
-        """(epoch, partitions): from our own books, from the mark, or from the feed."""
+        """(epoch, partitions): from our own books, or from the log; never from a mark, which may be of another log."""
         async with self._tools.pool.connection() as connection:
             if known := await generations.installed(connection):
                 return known
-        stored = await self._tools.redis.get(MARK_KEY)
-        if isinstance(stored, bytes):
-            mark = Mark.decode(stored)
-            return mark.epoch, len(mark.last)
         facts = await self._tools.feed.facts()
         return facts.epoch, facts.partitions
 

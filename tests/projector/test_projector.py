@@ -21,7 +21,7 @@ from query_service.projector.decoding import Ready
 from query_service.projector.engine import Applied, Engine
 from query_service.projector.shift import Tools
 from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY
-from shared_kernel.messaging.mark import MARK_KEY
+from shared_kernel.messaging.mark import MARK_KEY, Mark
 from tests.support.read_side import ReadSide, eventually, has_no_reason, has_reason, write
 from tests.support.tallies import PROJECTION, TallyOpened, TallyRaised
 
@@ -235,6 +235,24 @@ async def test_mark_that_nobody_can_read_does_no_harm(side: ReadSide) -> None:
     await side.redis.set(MARK_KEY, orjson.dumps(["not", "a", "mark"]))
     async with side.projector():
         await side.caught_up()
+
+
+@pytest.mark.parametrize(
+    "stored", [b"\xff", b'["not", "a", "mark"]', Mark(7, 40, (40, 40), 1).encode()], ids=["bytes", "json", "foreign"]
+)
+async def test_mark_of_no_use_does_not_decide_what_an_empty_query_database_begins_with(
+    side: ReadSide, stored: bytes
+) -> None:
+    await side.redis.set(MARK_KEY, stored)
+    async with side.projector() as tools:
+        await eventually(side.positions, "the books are begun")
+        await side.redis.delete(MARK_KEY)
+        write(side, 3)
+        await side.publish()
+        await side.caught_up()
+        await eventually(lambda: has_no_reason(tools, "partitions"), "nothing stands still")
+    assert await side.rows("SELECT DISTINCT epoch FROM public.checkpoints") == [(1,)]
+    assert len(await side.positions()) == side.history.partitions
 
 
 async def test_graceful_stop_ends_within_a_moment(side: ReadSide) -> None:
