@@ -76,9 +76,11 @@ progress() {
     tell ""
 }
 
-# Why pip gave up, from what it said.
+# Why pip gave up: from its errors and what follows them, for it also tells of attempts that it repeated with success.
 reason() {
-    if grep -Eq 'from versions: none|NewConnectionError|ConnectionError|Timeout|NameResolution|ProxyError|SSLError' "$said"; then
+    errors=$(sed -n '/^ERROR/,$p' "$said")
+    if printf '%s\n' "${errors:-$(cat "$said")}" | grep -Eq \
+        'from versions: none|NewConnectionError|ConnectionError|Timeout|NameResolution|ProxyError|SSLError'; then
         echo "no package registry that has the packages can be reached from here; connect this machine to one, or name" \
             "yours (PIP_INDEX_URL=https://... make ...), and repeat; $said holds what pip said."
     else

@@ -96,18 +96,18 @@ class Child:
         """None while it runs, then its exit code, or 128 plus the signal that ended it."""
         code = self._guard.poll()
         if code is not None:
-            self._let_go()
+            self.let_go()
         return code
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end; raises `subprocess.TimeoutExpired`."""
         code = self._guard.wait(timeout)
-        self._let_go()
+        self.let_go()
         return code
 
     def stop(self) -> int:
         """End it in good order (what happens too when this process dies) and return its exit code."""
-        self._let_go()
+        self.let_go()
         return self._guard.wait(self._patience)
 
     def kill(self) -> int:
@@ -117,8 +117,8 @@ class Child:
                 os.kill(self.pid, signal.SIGKILL)
         return self.wait(self._patience)
 
-    def _let_go(self) -> None:
-        """Close our end of the pipe: the guard's sign to stop the child."""
+    def let_go(self) -> None:
+        """Close our end of the pipe: the guard's sign to stop the child, for which nobody waits here."""
         if self._guard.stdin is not None:
             with suppress(BrokenPipeError):
                 self._guard.stdin.close()

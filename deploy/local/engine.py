@@ -47,8 +47,8 @@ class Engine(ABC):
         if self.pid:
             return self.url()
         self.stop()
-        identity = lodging.identity_for(lodging.recorded_home(self.folder) / "data")
         try:
+            identity = lodging.identity_for(lodging.recorded_home(self.folder) / "data")
             home = lodging.home_of(self.folder, identity)
             lock = self._lock()
             try:

@@ -36,8 +36,9 @@ class Process:
     due: float = field(default=0.0)
 
     def start(self) -> None:
-        self.child = Child(self.program)
+        """Raises OSError when the machine has no room for it."""
         self.started = time.monotonic()
+        self.child = Child(self.program)
 
     def exit_code(self) -> int | None:
         """None while it runs."""
@@ -78,14 +79,25 @@ class ProcessGroup:
             if process.due == 0.0:
                 self._schedule(process, now)
             elif now >= process.due:
-                process.due = 0.0
-                process.start()
+                self._start_again(process)
 
     def stop(self) -> None:
-        """End all in good order, in the order in which they started: what feeds the others goes first."""
-        for process in self._processes:
-            if process.child is not None:
-                process.child.stop()
+        """End all in good order: the first, which feeds the others, and then these together."""
+        children = [process.child for process in self._processes if process.child is not None]
+        for child in children[:1]:
+            child.stop()
+        for child in children[1:]:
+            child.let_go()
+        for child in children[1:]:
+            child.stop()
+
+    def _start_again(self, process: Process) -> None:
+        """What the machine has no room for now gets another turn; the others must not go down with it."""
+        process.due = 0.0
+        try:
+            process.start()
+        except OSError as error:
+            self._announce(f"{process.name} cannot be started: {error.strerror}.")
 
     def _schedule(self, process: Process, now: float) -> None:
         if now - process.started > HEALTHY_AFTER:

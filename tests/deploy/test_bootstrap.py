@@ -99,6 +99,7 @@ def test_an_installation_that_broke_off_is_made_anew(clone: Clone) -> None:
     assert clone.asked_for("-m venv --clear .venv")
 
 
+OTHER_HASH = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."
 NO_REGISTRY = """
 twinlog: no package registry that has the packages can be reached from here; connect this machine to one, or name yours
 (PIP_INDEX_URL=https://... make ...), and repeat; .venv/install.log holds what pip said.
@@ -114,6 +115,15 @@ twinlog: no package registry that has the packages can be reached from here; con
             "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device",
             """twinlog: the packages could not be installed into .venv (ERROR: Could not install packages due to an
             OSError: [Errno 28] No space left on device); .venv/install.log holds all that pip said.""",
+        ),
+        (
+            f"WARNING: Retrying (Retry(total=4)) after 'ReadTimeoutError()'\n{OTHER_HASH}\n    x==1:",
+            f"""twinlog: the packages could not be installed into .venv ({OTHER_HASH}); .venv/install.log holds
+            all that pip said.""",
+        ),
+        (
+            "ERROR: Exception:\nTraceback (most recent call last):\nReadTimeoutError: Read timed out.",
+            NO_REGISTRY,
         ),
     ],
 )

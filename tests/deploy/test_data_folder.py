@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.data_folder import DataFolder, Endpoints, FolderRefused, write_whole
+from deploy.local.child import Program
+from deploy.local.data_folder import STOPS_WITHIN, DataFolder, Endpoints, FolderRefused, write_whole
+from deploy.local.engines import EmbeddedPostgres, EmbeddedValkey
 from tests.support.processes import start_python, wait_until
 
 HOLD = """
@@ -88,6 +90,13 @@ def test_a_file_is_written_whole_and_for_its_owner_alone(tmp_path: Path) -> None
     assert file.read_text() == "second"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+
+
+def test_stopping_has_patience_for_every_step_that_a_stop_may_take() -> None:
+    """The command API, the other three processes together, and one engine after the other."""
+    process = sum(seconds for _, seconds in Program([], {}, Path(), Path()).steps)
+    engines = sum(seconds for engine in (EmbeddedPostgres, EmbeddedValkey) for _, seconds in engine.steps)
+    assert 2 * process + engines < STOPS_WITHIN
 
 
 def test_stopping_waits_for_the_stack_to_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

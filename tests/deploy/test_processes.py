@@ -1,6 +1,7 @@
 """The process group: ready means ready, the dead come back with a pause, nothing is left behind."""
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -97,6 +98,50 @@ def test_the_pause_doubles_while_a_process_keeps_dying(tmp_path: Path, said: lis
         group.revive()
     group.stop()
     assert [sentence.rpartition(" in ")[2] for sentence in said] == ["0.25 s.", "0.5 s.", "1 s."]
+
+
+def test_a_process_that_there_is_no_room_for_gets_another_turn(group: ProcessGroup, said: list[str]) -> None:
+    """As when the machine can open no further file or has no memory for another process."""
+    killed = group.pids()["second"]
+    os.kill(killed, signal.SIGKILL)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def cannot_be_started() -> bool:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+        try:
+            group.revive()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return "second cannot be started: Too many open files." in said
+
+    wait_until(cannot_be_started, "the start fails")
+    assert group.pids()["first"] != 0
+
+    def back() -> bool:
+        group.revive()
+        return group.pids()["second"] not in {0, killed}
+
+    wait_until(back, "there is room again")
+    assert f"it starts again in {2 * FIRST_PAUSE:g} s." in said[-1], "it is not tried without end"
+
+
+def test_all_but_the_first_stop_together(tmp_path: Path, said: list[str]) -> None:
+    first = Process("first", program(tmp_path, "import time; time.sleep(60)"), "http://127.0.0.1:9/")
+    stubborn = []
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        stubborn.append(
+            Process(str(number), program(tmp_path / str(number), STUBBORN, grace=3.0), "http://127.0.0.1:9/")
+        )
+    group = ProcessGroup([first, *stubborn], said.append)
+    for process in (first, *stubborn):
+        process.start()
+    for process in stubborn:
+        wait_until(lambda log=process.program.log: log.read_text() == "1\n", "it ignores signals")  # type: ignore[misc] # bound now
+    began = time.monotonic()
+    group.stop()
+    assert time.monotonic() - began < sum(3.0 for _ in stubborn)
+    assert not processes_of(tmp_path)
 
 
 def test_a_process_that_ends_before_it_is_ready_is_quoted_and_the_others_stop(tmp_path: Path, said: list[str]) -> None:
