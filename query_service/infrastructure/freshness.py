@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from query_service.infrastructure.database import AWAY, Database
+from query_service.infrastructure.lateness import Lateness
 from query_service.infrastructure.notifications import Notifications
 from query_service.infrastructure.progress import Live, Progress
 from query_service.infrastructure.schema import AUDIT_COPY
@@ -45,6 +46,7 @@ SAVE_MARK_EVERY = 5_000_000
 
 PROGRESS = sql.SQL("""
 SELECT c.projection AS name, c.generation, coalesce(p.version, 0) AS version, c.partition, c.position, c.epoch,
+       extract(epoch FROM clock_timestamp() - c.updated_at)::float8 AS unmoved,
        k.projection IS NOT NULL AS parked,
        EXISTS (SELECT 1 FROM public.log_epochs e WHERE e.whole_since IS NULL) AS restored
   FROM public.checkpoints c
@@ -85,7 +87,7 @@ class Freshness:
         self.progress = Progress()
         self.trouble = "the progress of the read models has not been read yet"
         self._saved_at = 0
-        self._complete_at: dict[str, float] = {}
+        self._lateness = Lateness()
         self._waiters: set[_Waiter] = set()
         self._wake = asyncio.Event()
         self._notifications = Notifications(database.url, CHANNEL, self._wake.set)
@@ -95,7 +97,9 @@ class Freshness:
         """Raises ServiceUnavailable or psycopg.OperationalError when the query database does not answer."""
         saved = await self.database.row(SAVED_MARK)
         if saved is not None:
-            self.progress = Progress(Mark(saved["epoch"], saved["head"], tuple(saved["last"]), saved["at"]))
+            mark = Mark(saved["epoch"], saved["head"], tuple(saved["last"]), saved["at"])
+            self.progress = Progress(mark)
+            self._lateness.saw(mark, time.monotonic() - max(0.0, time.time() - mark.at / 1_000_000))
         await self._notifications.open()
         await self.refresh()
         self.trouble = ""
@@ -130,8 +134,7 @@ class Freshness:
         live, epoch = _live(rows), max((row["epoch"] for row in rows), default=0)
         mark = _newest(self.progress.mark, read, epoch)
         self.progress = Progress(mark, live, epoch, any(row["restored"] for row in rows), asked_at)
-        for name in live:
-            self._complete_at[name] = time.monotonic() if not self.progress.lag(name) else self._since(name)
+        self._keep_ages(rows, mark, asked_at)
         self._resolve()
         await self._save(mark)
 
@@ -140,11 +143,18 @@ class Freshness:
         return self.progress.lag(projection) or 0
 
     def seconds_behind(self, projection: str) -> float:
-        """Seconds since a projection was last seen complete by this process; 0 while it is."""
-        return round(time.monotonic() - self._since(projection), 3) if self.progress.lag(projection) else 0.0
+        """How old the oldest published event is that a projection has not handled, as far as we know; else 0."""
+        now = time.monotonic()
+        since = self._lateness.since(projection, self.progress.horizon(projection))
+        return round(now - since, 3) if since is not None and self.progress.lag(projection) else 0.0
 
-    def _since(self, projection: str) -> float:
-        return self._complete_at.get(projection, time.monotonic())
+    def _keep_ages(self, rows: Sequence[Mapping[str, Any]], mark: Mark | None, at: float) -> None:
+        if mark is None:
+            return
+        self._lateness.saw(mark, at)
+        if not self._lateness.begun:
+            self._lateness.begin(mark.head, _standing_still(rows, mark, at))
+        self._lateness.handled(min(map(self.progress.horizon, self.progress.live), default=0))
 
     async def _covering(
         self, token: ConsistencyToken | None, wait: float, reads: tuple[str, ...], *, whole: bool
@@ -241,6 +251,15 @@ def _newest(known: Mark | None, read: Mark | None, epoch: int) -> Mark | None:
     if epoch and max(known.epoch, read.epoch) > epoch:
         return read
     return max(known, read, key=lambda mark: (mark.epoch, mark.head, mark.at))
+
+
+def _standing_still(rows: Sequence[Mapping[str, Any]], mark: Mark, at: float) -> Iterator[tuple[str, float]]:
+    """Since when each projection has not moved a checkpoint on that has something before it."""
+    unmoved: dict[str, float] = {}
+    for row in rows:
+        if row["partition"] < len(mark.last) and row["position"] < mark.last[row["partition"]]:
+            unmoved[row["name"]] = max(unmoved.get(row["name"], 0.0), row["unmoved"])
+    return ((name, at - seconds) for name, seconds in unmoved.items())
 
 
 def _live(rows: Sequence[Mapping[str, Any]]) -> dict[str, Live]:

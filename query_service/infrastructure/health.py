@@ -46,7 +46,7 @@ async def _why_no_keys(keys: RemoteKeys) -> str:
 def measure(metrics: Metrics, freshness: Freshness, projections: Iterable[str]) -> None:
     """Let the metrics show, whenever they are read, how far each projection is behind."""
     positions = metrics.gauge("read_model_lag_positions", "Published positions not yet projected.", ("projection",))
-    seconds = metrics.gauge("read_model_lag_seconds", "Seconds since it was last complete.", ("projection",))
+    seconds = metrics.gauge("read_model_lag_seconds", "Age of the oldest event not yet projected.", ("projection",))
     for name in projections:
         positions.labels(name).set_function(partial(freshness.positions_behind, name))
         seconds.labels(name).set_function(partial(freshness.seconds_behind, name))

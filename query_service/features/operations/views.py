@@ -46,7 +46,9 @@ class LagView(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     positions: Annotated[int | None, Field(description="null while the end of the log is not known")]
-    seconds: Annotated[float, Field(description="for how long it has been behind; 0 when it is not")]
+    seconds: Annotated[
+        float, Field(description="how old the oldest event is that it has not handled; 0 when there is none")
+    ]
 
 
 class DifferenceView(BaseModel):
