@@ -141,26 +141,34 @@ def test_command_without_its_database_is_one_sentence_and_exit_code_3(variables:
     assert "cannot be reached" in answer["detail"]
 
 
-async def test_operator_looks_at_a_parked_event_rehearses_and_does_without_it(chain: Chain) -> None:
-    resource = uuid4()
-    lost = ResourceArchived(resource_id=resource)
+async def append_lost(chain: Chain) -> tuple[str, int]:
+    """A stream that begins with an event nobody can handle, and where that is."""
+    lost = ResourceArchived(resource_id=uuid4())
     event = NewEvent(uuid4(), lost.TOPIC, lost.model_dump_json().encode(), METADATA)
-    stream = f"resources-{resource}"
-    position = (await chain.store.append(Append("default", stream, 0, (event,)))).position
+    stream = f"resources-{lost.resource_id}"
+    return stream, (await chain.store.append(Append("default", stream, 0, (event,)))).position
+
+
+async def test_operator_looks_at_parked_events_rehearses_chooses_and_does_without_one(chain: Chain) -> None:
+    (stream, position), (second, later) = [await append_lost(chain) for _ in range(2)]
     await chain.append(2)
     await chain.shows(2)
+    await chain.parks(2)
     _, listed = await chain.twinlog("parked", "list")
-    assert [(each["stream"], each["position"]) for each in listed["parked"]] == [(stream, position)]
-    assert [(each["streams"], each["events"]) for each in listed["causes"]] == [(1, 1)]
+    assert [(each["stream"], each["position"]) for each in listed["parked"]] == [(stream, position), (second, later)]
+    assert [(each["streams"], each["events"]) for each in listed["causes"]] == [(2, 2)]
     code, shown = await chain.twinlog("parked", "show", "resources", stream)
-    assert (code, shown["events"][0]["topic"]) == (0, lost.TOPIC)
+    assert (code, shown["events"][0]["topic"]) == (0, ResourceArchived.TOPIC)
     code, tried = await chain.twinlog("parked", "retry", "resources", stream, "--dry-run")
     assert (code, tried["streams"][0]["parked"], tried["dry_run"]) == (1, 1, True)
-    code, refused_ = await chain.twinlog("parked", "retry", "resources", "--from", str(position + 1))
+    for since, chosen in ((position, {stream, second}), (later, {second})):
+        code, tried = await chain.twinlog("parked", "retry", "resources", "--from", str(since))
+        assert (code, {each["stream"] for each in tried["streams"]}) == (1, chosen)
+    code, refused_ = await chain.twinlog("parked", "retry", "resources", "--from", str(later + 1))
     assert (code, refused_["code"]) == (1, "nothing-parked")
     code, skipped = await chain.twinlog("parked", "skip", "resources", stream, str(position), "--reason", "orphan")
     assert (code, skipped["skipped"], skipped["recorded"]) == (0, position, True)
-    assert (await chain.twinlog("parked", "list"))[1]["parked"] == []
+    assert [each["stream"] for each in (await chain.twinlog("parked", "list"))[1]["parked"]] == [second]
 
 
 async def test_operator_leaves_a_rebuild_to_the_projector(chain: Chain) -> None:

@@ -82,6 +82,14 @@ class Chain:
     async def shows(self, rows: int) -> None:
         await asyncio.to_thread(wait_until, lambda: self.rows() == rows, f"{rows} resources are shown")
 
+    async def parks(self, streams: int) -> None:
+        await asyncio.to_thread(wait_until, lambda: self._parked() == streams, f"{streams} streams are parked")
+
+    def _parked(self) -> int:
+        with psycopg.connect(self.query_database.app_url) as connection:
+            (count,) = connection.execute("SELECT count(DISTINCT stream) FROM parked_events").fetchone() or (0,)
+            return int(count)
+
     async def twinlog(self, *words: str) -> tuple[int, dict[str, Any]]:
         return await asyncio.to_thread(run_twinlog, self.variables, *words)
 
