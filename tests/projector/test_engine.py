@@ -6,16 +6,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from psycopg import AsyncConnection
 
 from query_service.infrastructure.projection import Row, existing
-from query_service.projector import leases
 from query_service.projector.batch import NotTheLog
 from query_service.projector.checkpoints import LOG, Fenced, Unit
-from query_service.projector.leases import Leases
 from shared_kernel.events.envelope import Recorded
 from tests.support.history import sealed
-from tests.support.read_side import ReadSide, eventually
+from tests.support.read_side import ReadSide
 from tests.support.tallies import PROJECTION, TallyClosed, TallyNoted, TallyOpened, TallyRaised
 
 TALLIES = Unit("tallies", "blue")
@@ -56,71 +53,6 @@ async def test_closed_tally_loses_its_row_even_within_the_batch_that_made_it(sid
     side.history.append(f"tallies-{tally}", TallyClosed(tally_id=tally))
     await side.apply(side.engine(), side.slices())
     assert await side.totals() == {}
-
-
-async def test_batch_that_arrives_again_is_fenced_and_changes_nothing(side: ReadSide) -> None:
-    await side.register()
-    tally = open_and_raise(side, 1, 2)
-    engine, batch = side.engine(), side.slices()
-    await side.apply(engine, batch)
-    with pytest.raises(Fenced):
-        await side.apply(engine, batch)
-    assert await side.totals() == {str(tally): 3}
-
-
-async def test_zombie_that_commits_after_another_process_has_advanced_is_fenced(side: ReadSide) -> None:
-    await side.register()
-    tally = open_and_raise(side, *([1] * 9))
-    zombie, successor = side.engine(), side.engine()
-    read_by_zombie = side.slices(0, 10)
-    await side.apply(successor, side.slices(0, 4))
-    await side.apply(successor, side.slices(4, 10))
-    with pytest.raises(Fenced):
-        await side.apply(zombie, read_by_zombie)
-    assert await side.totals() == {str(tally): 9}
-    assert await side.rows("SELECT count(*) FROM public.audit_events") == [(10,)]
-
-
-@pytest.mark.parametrize("zombie_commits", [True, False])
-async def test_zombie_within_its_transaction_and_its_successor_have_one_effect(
-    side: ReadSide, *, zombie_commits: bool
-) -> None:
-    await side.register()
-    tally = open_and_raise(side, *([1] * 9))
-    await side.publish()
-    async with (
-        await leases.connect(side.query_url) as session,
-        await AsyncConnection.connect(side.query_url, autocommit=True) as zombie,
-    ):
-        lease = Leases(session, side.history.partitions)
-        await lease.rebalance()
-        async with side.projector() as successor:
-            async with zombie.transaction(force_rollback=not zombie_commits):
-                await side.engine().apply(zombie, [await side.engine().ready(each) for each in side.slices()])
-                await session.close()  # the successor gets all partitions; the zombie has written, but not committed
-                await eventually(lambda: waits_for(side, zombie), "the successor waits at the gate")
-                assert (len(lease.held), await side.totals()) == (side.history.partitions, {})
-            await side.caught_up(TALLIES)
-        assert successor.status.fenced._value.get() == zombie_commits
-    assert await side.totals() == {str(tally): 9}
-    assert await side.rows("SELECT count(*), count(DISTINCT position) FROM public.audit_events") == [(10, 10)]
-
-
-async def waits_for(side: ReadSide, other: AsyncConnection[Any]) -> bool:
-    query = "SELECT pid FROM pg_catalog.pg_stat_activity WHERE %s = ANY(pg_catalog.pg_blocking_pids(pid))"
-    return bool(await side.rows(query, other.info.backend_pid))
-
-
-async def test_zombie_in_one_partition_throws_the_whole_batch_away(side: ReadSide) -> None:
-    await side.register()
-    for _ in range(20):
-        open_and_raise(side, 1)
-    everything = side.slices()
-    assert len(everything) > 1
-    await side.apply(side.engine(), everything[:1])
-    with pytest.raises(Fenced):
-        await side.apply(side.engine(), everything)
-    assert sum(await side.positions()) == everything[0].upto
 
 
 async def test_changed_event_is_refused_before_anything_happens(side: ReadSide) -> None:
