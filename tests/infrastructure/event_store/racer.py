@@ -180,6 +180,9 @@ RUN: dict[str, Callable[[Diary], None]] = {
 
 def main() -> None:
     diary = Diary(Entry(**json.loads(sys.argv[1])))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()  # until all others are ready too
     RUN[diary.entry.kind](diary)
     diary.keep()
 

@@ -52,6 +52,8 @@ class Outcome:
     verdict: Verdict
     refused: int
     seconds: float
+    least_share: float
+    """Of the slowest process, while all were at it: 1 is as much as everybody's on average."""
 
 
 def run(race: Race) -> Outcome:
@@ -64,6 +66,7 @@ def run(race: Race) -> Outcome:
     ]
     processes = [_start(entry) for entry in entries]
     try:
+        _begin_together(processes)
         seen = _tail(race, processes)
     finally:
         for process in processes:
@@ -71,12 +74,35 @@ def run(race: Race) -> Outcome:
             process.wait()
     assert [process.returncode for process in processes] == [0] * len(processes)
     attempts = [attempt for entry in entries for attempt in read_history(Path(entry.history))]
-    return Outcome(examine(attempts, seen), _refused(attempts), round(time.monotonic() - began, 1))
+    seconds = round(time.monotonic() - began, 1)
+    return Outcome(examine(attempts, seen), _refused(attempts), seconds, least_share(attempts))
 
 
 def _start(entry: Entry) -> "subprocess.Popen[bytes]":
     module = "tests.infrastructure.event_store.racer"
-    return subprocess.Popen([sys.executable, "-m", module, entry.as_json()], cwd=ROOT)
+    command = [sys.executable, "-m", module, entry.as_json()]
+    return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
+def _begin_together(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
+    for process in processes:
+        assert process.stdout is not None
+        with process.stdout as said:
+            assert said.readline() == b"ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def least_share(attempts: Sequence[Attempt]) -> float:
+    """The fewest appends that a process had acknowledged while all were at it, against the average of all."""
+    ended: dict[int, list[int]] = {}
+    for attempt in attempts:
+        if attempt.fate is Fate.ACKNOWLEDGED:
+            ended.setdefault(attempt.number >> 32, []).append(attempt.ended)
+    first, last = max(map(min, ended.values())), min(map(max, ended.values()))
+    counts = [sum(first <= each <= last for each in mine) for mine in ended.values()]
+    return round(min(counts) * len(counts) / sum(counts), 2) if any(counts) else 0.0
 
 
 def _tail(race: Race, processes: "Sequence[subprocess.Popen[bytes]]") -> list[tuple[int, int]]:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.infrastructure.event_store.ledger import Attempt, Fate, examine, mark_of, payloads
+from tests.infrastructure.event_store.racing import least_share
 
 ACKNOWLEDGED, ABSENT, UNKNOWN = Fate.ACKNOWLEDGED, Fate.ABSENT, Fate.UNKNOWN
 
@@ -74,3 +75,21 @@ def test_append_that_was_overtaken_by_a_later_one_is_seen() -> None:
 
 def test_appends_at_the_same_time_may_stand_either_way() -> None:
     assert examine([attempt(1, at=1), attempt(2, at=2)], log((2, 0), (1, 0))).broken == {}
+
+
+def of_process(number: int, *times: int) -> list[Attempt]:
+    return [attempt((number << 32) + index, at=time) for index, time in enumerate(times)]
+
+
+@pytest.mark.parametrize(
+    ("attempts", "share"),
+    [
+        ([*of_process(1, 1, 2, 3, 4), *of_process(2, 1, 2, 3, 4)], 1.0),
+        ([*of_process(1, *range(1, 10)), *of_process(2, 1, 9)], 0.36),
+        ([*of_process(1, 1, 2, 3), *of_process(2, *range(2, 9))], 1.0),
+        ([*of_process(1, 1, 2, 3), *of_process(2, 7, 8, 9)], 0.0),
+    ],
+    ids=["even", "one goes hungry", "one ends first", "one after the other"],
+)
+def test_share_of_the_slowest_process_is_told(attempts: list[Attempt], share: float) -> None:
+    assert least_share(attempts) == share
