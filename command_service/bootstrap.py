@@ -32,7 +32,7 @@ from command_service.infrastructure.denials import Denials
 from command_service.infrastructure.event_store.store import PostgresEventStore
 from command_service.infrastructure.execution import Execution
 from command_service.infrastructure.health import measure, readiness_of
-from command_service.infrastructure.housekeeping import forgetting
+from command_service.infrastructure.housekeeping import INTERVAL, forgetting
 from command_service.infrastructure.idempotency import Idempotency
 from command_service.infrastructure.keys import TokenKeys
 from command_service.infrastructure.loading import Loading
@@ -92,6 +92,8 @@ class Services:
     resources: ResourceHandlers
     operations: OperationHandlers
     archive: Archive
+    forget_every: float
+    """Seconds between two looks for idempotency records that are old enough to be forgotten."""
 
     async def readiness(self) -> Mapping[str, str]:
         found = await readiness_of(self.log, self.vault, self.denials.known)
@@ -117,7 +119,7 @@ class Services:
             await self.denials.start()
             stack.push_async_callback(self.credentials.close)
             await self._ensure_default_tenant()
-            await stack.enter_async_context(forgetting(self.log))
+            await stack.enter_async_context(forgetting(self.log, self.forget_every))
             yield
 
     async def _ensure_default_tenant(self) -> None:
@@ -136,6 +138,7 @@ def bootstrap(
     log: PostgresEventStore | None = None,
     passwords: Passwords | None = None,
     policies: PolicyEngine | None = None,
+    forget_every: float = INTERVAL,
 ) -> Services:
     """Wire the command service; nothing is connected before `running`. Raises StartupRefused."""
     log = log or PostgresEventStore(settings.command_database_url, topics=registry().by_topic.keys())
@@ -169,6 +172,7 @@ def bootstrap(
         resources=ResourceHandlers(execution),
         operations=OperationHandlers(execution),
         archive=Archive(execution, (RESOURCES, SESSIONS)),
+        forget_every=forget_every,
     )
 
 

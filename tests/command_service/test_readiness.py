@@ -2,12 +2,15 @@
 
 import asyncio
 
+import httpx2
 import psycopg
+import pytest
 
 from command_service.infrastructure.event_store.store import PostgresEventStore
 from shared_kernel.events.registry import registry
 from tests.support.cluster import Cluster, Database, Vault
 from tests.support.command_side import CommandSide, command_side_of
+from tests.support.waiting import eventually
 
 
 def close(cluster: Cluster, name: str) -> None:
@@ -69,3 +72,30 @@ async def test_away_log_is_said_and_refuses_everybody(
         reopen(cluster, command_database.name)
         await recovered(side)
         assert (await side.send("POST", f"{path}/archive", by=ada)).status_code == 200
+
+
+@pytest.mark.asvs("V15.2.2")
+async def test_command_for_whom_no_place_is_left_is_503_and_told_when_to_come_back(
+    command_database: Database, vault_database: Vault
+) -> None:
+    store = PostgresEventStore(command_database.app_url, topics=registry().by_topic.keys(), capacity=1)
+    async with command_side_of(command_database, vault_database, log=store) as side:
+        ada = await side.register()
+
+        def create(name: str) -> asyncio.Task[httpx2.Response]:
+            return asyncio.create_task(side.send("POST", "/v1/resources", {"name": name}, by=ada))
+
+        async def somebody_waits_for_the_table() -> bool:
+            return bool(await side.rows("SELECT pid FROM pg_locks WHERE relation = 'events'::regclass AND NOT granted"))
+
+        async with await psycopg.AsyncConnection.connect(command_database.owner_url) as blocker:
+            await blocker.execute("LOCK TABLE events IN EXCLUSIVE MODE")
+            accepted = [create("under way")]
+            await eventually(somebody_waits_for_the_table, "an append under way")
+            accepted.append(create("in the queue"))
+            await eventually(lambda: store.waiting, "an append in the queue")
+            refused = await create("too late")
+        assert (refused.status_code, refused.json()["code"]) == (503, "store-busy")
+        assert refused.headers["Retry-After"] == "1"
+        assert refused.headers["Content-Type"] == "application/problem+json"
+        assert [answer.status_code for answer in await asyncio.gather(*accepted)] == [201, 201]
