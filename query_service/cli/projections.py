@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from query_service.cli.running import (
     All,
@@ -20,14 +20,14 @@ from query_service.cli.running import (
     one,
     record,
     run,
-    table_of,
 )
+from query_service.cli.tables import diff_table, rebuilds_table, status_table
 from query_service.infrastructure.projection import Projection
 from query_service.projector import rebuilding
 from query_service.projector.auditing import Finding
 from query_service.projector.bootstrap import Equipment
 from query_service.projector.diff import Difference, diff
-from query_service.projector.overview import Overview, overview
+from query_service.projector.overview import overview
 from query_service.projector.projector import decoder_of
 from query_service.projector.rebuild import Rebuilt, rebuild
 from query_service.projector.shift import Tools
@@ -37,12 +37,13 @@ from shared_kernel.terminal import EXIT_FOUND, say, sentences
 
 projections = typer.Typer(no_args_is_help=True, help="Read models: how far they are, rebuilding, comparing, switching.")
 
+UNDER_WAY = {"running", "paused", "built"}
 UNRECORDED = " The log does not know of it: the command service does not answer."
 
 
 @projections.command()
 def status(*, as_json: Json = False) -> None:
-    """Show which generation of each read model answers and how far it is behind the log.
+    """Show which generation of each read model answers, how far it is behind the log, and how rebuilds go.
 
     Example: twinlog projections status
     """
@@ -50,7 +51,9 @@ def status(*, as_json: Json = False) -> None:
         found = run(lambda equipment: overview(equipment.tools))
         say({"projections": [each.as_dict() for each in found]}, as_json=as_json)
         if not as_json:
-            Console().print(_status_table(found))
+            Console().print(status_table(found))
+            if under_way := [each.rebuild for each in found if each.rebuild and each.rebuild.state in UNDER_WAY]:
+                Console().print(rebuilds_table(under_way))
 
 
 @projections.command("rebuild")
@@ -79,13 +82,7 @@ def rebuild_command(
         rebuilt, recorded = run(
             lambda equipment: _rebuild_here(equipment, found, reason, quiet=as_json, at_once=at_once)
         )
-        seconds = round(time.monotonic() - started, 3)
-        built = {unit.projection: unit.generation for unit in rebuilt.generations}
-        sentence = f"{rebuilt.events} events replayed in {seconds:.1f} s into " + ", ".join(
-            map(str, rebuilt.generations)
-        )
-        facts = {"events": rebuilt.events, "seconds": seconds, "generations": built, "recorded": recorded}
-        say(facts, as_json=as_json, sentence=sentence)
+        _say_rebuilt(rebuilt, round(time.monotonic() - started, 3), recorded=recorded, as_json=as_json)
 
 
 @projections.command("pause")
@@ -127,7 +124,7 @@ def diff_command(name: Name = None, *, every: All = False, as_json: Json = False
         same = all(difference.empty for difference in found.values())
         say({"projections": {each: found[each].as_dict() for each in found}}, as_json=as_json, ok=same)
         if not as_json:
-            Console().print(_diff_table(found))
+            Console().print(diff_table(found))
         if not same:
             raise typer.Exit(EXIT_FOUND)
 
@@ -217,10 +214,18 @@ async def _roll_back(equipment: Equipment, name: str, reason: str) -> tuple[Swit
     return switched, await record(equipment, "rollback", name, reason=reason)
 
 
+class Rate(ProgressColumn):
+    """How many events of the log are passed in a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} per second", style="progress.data.speed")
+
+
 async def _rebuild(equipment: Equipment, found: Sequence[Projection], *, quiet: bool) -> Rebuilt:
     engine, partitions = await engine_of(equipment)
     head = (await equipment.tools.feed.facts()).head
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
         task = bar.add_task("replaying", total=head)
         passed: dict[int, int] = {}
@@ -243,6 +248,20 @@ async def _diff(equipment: Equipment, found: Sequence[Projection]) -> dict[str, 
     return {projection.name: await diff(equipment.tools, engine, projection) for projection in found}
 
 
+def _say_rebuilt(rebuilt: Rebuilt, seconds: float, *, recorded: bool, as_json: bool) -> None:
+    rate = round(rebuilt.events / seconds) if seconds else rebuilt.events
+    facts = {
+        "events": rebuilt.events,
+        "seconds": seconds,
+        "per_second": rate,
+        "generations": {unit.projection: unit.generation for unit in rebuilt.generations},
+        "recorded": recorded,
+    }
+    into = ", ".join(map(str, rebuilt.generations))
+    sentence = f"{rebuilt.events} events replayed in {seconds:.1f} s ({rate:,} per second) into {into}"
+    say(facts, as_json=as_json, sentence=sentence)
+
+
 def _say_switched(switched: Switched, *, recorded: bool, as_json: bool) -> None:
     facts = {
         "projection": switched.name,
@@ -254,21 +273,3 @@ def _say_switched(switched: Switched, *, recorded: bool, as_json: bool) -> None:
         "" if recorded else UNRECORDED
     )
     say(facts, as_json=as_json, sentence=sentence)
-
-
-def _status_table(found: Sequence[Overview]) -> Table:
-    columns = ("name", "live", "version", "horizon", "lag", "seconds", "shadow", "its lag", "parked")
-    table = table_of("Read models", *columns)
-    for each in found:
-        version = f"{each.version} (rebuild due)" if each.rebuild_due else str(each.version)
-        cells = (each.horizon, each.lag, each.lag_seconds, each.shadow, each.shadow_lag, each.parked)
-        table.add_row(each.name, each.active, version, *("-" if cell is None else str(cell) for cell in cells))
-    return table
-
-
-def _diff_table(found: dict[str, Difference]) -> Table:
-    table = table_of("Rebuilt against live", "name", "rows", "missing", "unexpected", "different", "first")
-    for name, each in found.items():
-        first = "; ".join("/".join(key) for key in each.first[:3])
-        table.add_row(name, *map(str, (each.rows, each.missing, each.unexpected, each.different)), first)
-    return table

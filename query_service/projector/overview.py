@@ -6,9 +6,12 @@ from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 from redis.exceptions import RedisError
 
 from query_service.infrastructure.feed import Feed, FeedUnavailable
+from query_service.infrastructure.rebuilds import REBUILDS, RebuildProgress, progress_of
 from query_service.projector import checkpoints, generations, parking
 from query_service.projector.checkpoints import Checkpoint, Unit
 from query_service.projector.generations import Registered
@@ -22,7 +25,8 @@ class Overview:
     """One projection. `lag` counts positions of the published log; None while Redis does not tell the mark.
 
     `lag_seconds` is the age of the oldest event that is not handled; None while the feed does not tell it either.
-    `rebuild_due` says that this release folds events differently than the live rows were made.
+    `rebuild_due` says that this release folds events differently than the live rows were made. `rebuild` is the last
+    one that was left to the projector.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Overview:
     lag_seconds: float | None
     shadow_lag: int | None
     parked: int
+    rebuild: RebuildProgress | None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -48,10 +53,19 @@ async def overview(tools: Tools) -> Sequence[Overview]:
         _, partitions = await generations.installed(connection) or (0, 0)
         found = await checkpoints.read(connection, range(partitions))
         parked = await parking.streams(connection)
+        rebuilds = await _rebuilds(connection)
     mark = await _mark(tools, partitions)
     ages = Ages(tools.feed, mark)
     return [
-        _of(row, versions.get(row.name), found, parked, mark, seconds=await ages.oldest(found, row.live))
+        _of(
+            row,
+            versions.get(row.name),
+            found,
+            parked,
+            mark,
+            seconds=await ages.oldest(found, row.live),
+            rebuild=rebuilds.get(row.name),
+        )
         for row in known.values()
     ]
 
@@ -94,6 +108,7 @@ def _of(
     mark: Mark | None,
     *,
     seconds: float | None,
+    rebuild: RebuildProgress | None,
 ) -> Overview:
     live, shadow = _horizon(found, row.live, mark), _horizon(found, row.shadow, mark)
     return Overview(
@@ -107,7 +122,14 @@ def _of(
         lag_seconds=seconds,
         shadow_lag=None if mark is None or row.shadow_version is None else max(0, mark.head - shadow),
         parked=sum(Unit(stream.projection, stream.generation) == row.live for stream in parked),
+        rebuild=rebuild,
     )
+
+
+async def _rebuilds(connection: AsyncConnection[Any]) -> Mapping[str, RebuildProgress]:
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(REBUILDS)
+        return {row["projection"]: progress_of(row) for row in await cursor.fetchall()}
 
 
 def _horizon(found: Sequence[Checkpoint], unit: Unit, mark: Mark | None) -> int:

@@ -71,6 +71,7 @@ async def test_event_travels_from_the_log_to_a_row_and_a_rebuild_shows_the_same(
         assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     code, rebuilt = await chain.twinlog("projections", "rebuild", "--all")
     assert (code, rebuilt["ok"], rebuilt["events"]) == (0, True, 76)  # with the tenant's own event
+    assert rebuilt["per_second"] == pytest.approx(76 / rebuilt["seconds"], rel=0.1)
     code, compared = await chain.twinlog("projections", "diff", "--all")
     assert (code, compared["ok"]) == (0, True)
     found = compared["projections"]["resources"]

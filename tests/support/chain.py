@@ -102,6 +102,14 @@ def run_twinlog(variables: dict[str, str], *words: str) -> tuple[int, dict[str, 
     return done.exit_code, json.loads(done.stdout)
 
 
+def said_by_twinlog(variables: dict[str, str], *words: str) -> tuple[str, str]:
+    """What a person reads on a wide terminal: the result, and what was told meanwhile."""
+    mine = {name: None for name in os.environ if name.startswith("TWINLOG_")}
+    done = CliRunner(env={**mine, **variables, "COLUMNS": "200"}).invoke(app, words)
+    assert done.exit_code == 0, done.output
+    return done.stdout, done.stderr
+
+
 @asynccontextmanager
 async def running_chain(
     command_database: Database, query_database: Database, vault_database: Vault, variables: dict[str, str]

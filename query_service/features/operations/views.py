@@ -32,6 +32,7 @@ EXAMPLE: JsonDict = {
         "state": "built",
         "generation": "green",
         "position": 1204,
+        "target": 1204,
         "per_second": 20480.0,
         "seconds_left": 0.0,
         "difference": {"rows": 128, "missing": 0, "unexpected": 0, "different": 0},
@@ -70,6 +71,7 @@ class RebuildView(BaseModel):
     state: Annotated[str, Field(description="running, paused, built (waits for approval), switched or cancelled")]
     generation: str
     position: Annotated[int, Field(description="how far into the log it is, as a mean of all partitions")]
+    target: Annotated[int, Field(description="where it will be level, as a mean of all partitions")]
     per_second: Annotated[float, Field(description="positions per second of work")]
     seconds_left: Annotated[float | None, Field(description="null while nobody can tell")]
     difference: Annotated[DifferenceView | None, Field(description="against the live rows, once it is level")]
