@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, settings
 from deploy.local.databases import COMMAND, QUERY, VAULT
 from shared_kernel.observability import log_context
 from tests.support.cluster import ENGINES, Cluster, Database, Vault, database_of, running_cluster, running_valkey
-from tests.support.stack import Stack, running_stack
+from tests.support.processes import wait_until
+from tests.support.stack import READY_WITHIN, Stack, running_stack
 
 if TYPE_CHECKING:
     from tests.support.command_side import CommandSide
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 REAL_ENGINES = {"cluster", "valkey_url"}
 REAL_PROCESSES = {"stack"}
+LEVELS = ("unit", "integration", "e2e", "compose", "docker", "long")
+WHOLE_STACK_SECONDS = 300
+"""A stack is started, and waited for several times a minute, before such a test may be called hanging."""
 
 
 def pytest_configure() -> None:
@@ -41,13 +45,14 @@ def _configured_anew(configure: Callable[..., None], *arguments: Any, **options:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every test its level by what it asks for, unless it says so itself."""
+    """Give every test its level by what it asks for, unless it says so itself, and those of whole stacks more time."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if any(item.get_closest_marker(level) for level in ("unit", "integration", "e2e", "compose", "docker", "long")):
-            continue
-        level = "e2e" if fixtures & REAL_PROCESSES else "integration" if fixtures & REAL_ENGINES else "unit"
-        item.add_marker(level)
+        if not any(item.get_closest_marker(level) for level in LEVELS):
+            level = "e2e" if fixtures & REAL_PROCESSES else "integration" if fixtures & REAL_ENGINES else "unit"
+            item.add_marker(level)
+        if item.get_closest_marker("e2e") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(WHOLE_STACK_SECONDS))
 
 
 @pytest.fixture(autouse=True)
@@ -77,10 +82,17 @@ def valkey_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[Stack]:
-    """The whole pair, running as four processes with engines of its own; one for all tests of this test process."""
-    with running_stack() as running:
-        yield running
+def running() -> Iterator[Stack]:
+    """The stack of this test process; ask for `stack` instead, which is ready."""
+    with running_stack() as found:
+        yield found
+
+
+@pytest.fixture
+def stack(running: Stack) -> Stack:
+    """The whole pair, running as four processes with engines of its own, and ready whatever an earlier test did."""
+    wait_until(running.is_ready, "the stack is ready", READY_WITHIN)
+    return running
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ class Place:
     @contextmanager
     def delivery(self, *, held_back: bool) -> Iterator[None]:
         """Relay and projector go on, or stand still for a moment."""
-        pids = [self.stack.pids()[name] for name in ("relay", "projector")] if held_back else []
+        pids = [self.stack.pid_of(name) for name in ("relay", "projector")] if held_back else []
         for pid in pids:
             os.kill(pid, signal.SIGSTOP)
         try:
@@ -167,7 +167,7 @@ class Place:
 
     def _at(self, url: str, process: str) -> dict[str, Any]:
         parts = urlsplit(url)
-        return {"host": parts.hostname, "port": parts.port, "pid": self.stack.pids()[process]}
+        return {"host": parts.hostname, "port": parts.port, "pid": self.stack.pid_of(process)}
 
     def _at_peer(self, name: str) -> dict[str, Any]:
         port, pid = self.peers[name]

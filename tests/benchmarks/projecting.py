@@ -64,7 +64,7 @@ class Projecting:
         with running_stack() as stack:
             await until_ready(stack)
             log = LongLog(await people_of(stack, self.events // PERSON_EVERY))
-            live = self._live(stack, log, [stack.pids()["projector"]])
+            live = self._live(stack, log, [stack.pid_of("projector")])
             async with household(stack) as house:
                 await asyncio.sleep(SHARED_WITHIN)
                 two = self._live(stack, log, [house.pids()[name] for name in ("projector", "projector-b")])

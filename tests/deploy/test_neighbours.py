@@ -95,7 +95,7 @@ def test_a_stop_in_the_middle_of_a_request_lets_it_finish(data: Path) -> None:
 def test_a_process_that_hangs_is_cut_when_its_time_is_over(data: Path) -> None:
     with start_up(data) as process:
         stack = await_ready(process)
-        os.kill(stack.pids()["projector"], signal.SIGSTOP)
+        os.kill(stack.pid_of("projector"), signal.SIGSTOP)
         began = time.monotonic()
         process.terminate()
         process.communicate(timeout=90)

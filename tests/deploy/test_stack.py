@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,9 @@ import httpx2
 import pytest
 
 from deploy.local.child import Identity
+from deploy.local.data_folder import DataFolder
 from deploy.local.lodging import recorded_home
+from tests.conftest import WHOLE_STACK_SECONDS
 from tests.support.processes import identities, processes_of, user_id, wait_until
 from tests.support.stack import Stack, await_ready, data_folder, start_up, twinlog
 
@@ -28,21 +31,13 @@ def data() -> Iterator[Path]:
         yield path
 
 
-def is_ready(stack: Stack) -> bool:
-    """Whether all four processes say so."""
-    try:
-        return all(httpx2.get(f"{url}/readyz", timeout=5).status_code == 200 for url in addresses(stack).values())
-    except httpx2.HTTPError:
-        return False
-
-
 def addresses(stack: Stack) -> dict[str, str]:
     names = ("command", "query", "relay", "projector")
     return {name: getattr(stack, f"{name}_url") for name in names}
 
 
 def test_ready_means_that_all_four_processes_are(stack: Stack) -> None:
-    assert is_ready(stack)
+    assert stack.is_ready()
     kept = json.loads((stack.data / "endpoints.json").read_text())
     assert list(kept) == ["command_url", "query_url", "relay_url", "projector_url", "data", "pid"]
     assert kept == {**asdict(stack), "data": str(stack.data)}
@@ -51,10 +46,24 @@ def test_ready_means_that_all_four_processes_are(stack: Stack) -> None:
 
 @pytest.mark.parametrize("name", ["command", "query", "relay", "projector", "postgres", "valkey"])
 def test_a_killed_process_is_started_again_where_it_was(stack: Stack, name: str) -> None:
-    before = stack.pids()
-    os.kill(before[name], signal.SIGKILL)
-    wait_until(lambda: stack.pids()[name] not in {0, before[name]}, f"{name} is back")
-    wait_until(lambda: is_ready(stack), "everything is ready again")
+    killed = stack.pid_of(name)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: stack.pids()[name] not in {0, killed}, f"{name} is back")
+    stack.settle()
+
+
+def test_who_asks_for_a_stack_has_the_time_that_one_takes(stack: Stack, request: pytest.FixtureRequest) -> None:
+    marker = request.node.get_closest_marker("timeout")
+    assert marker.args == (WHOLE_STACK_SECONDS,)
+
+
+def test_one_between_two_lives_is_never_named_as_process_0(tmp_path: Path) -> None:
+    """A signal to that would hit every process of the test run."""
+    folder, stack = DataFolder(tmp_path), Stack("", "", "", "", tmp_path, 0)
+    folder.write_pids({"command": 0})
+    revived = threading.Timer(0.3, folder.write_pids, [{"command": os.getpid()}])
+    revived.start()
+    assert stack.pid_of("command") == os.getpid()
 
 
 def test_no_secret_is_readable_by_others(stack: Stack) -> None:
@@ -97,7 +106,7 @@ def test_a_second_stack_in_the_same_folder_is_refused(stack: Stack) -> None:
     assert refused.returncode == 2
     assert refused.stdout == ""
     assert refused.stderr == f"Another stack works in {stack.data} already (process {stack.pid}).\n"
-    assert is_ready(stack)
+    assert stack.is_ready()
 
 
 def test_a_taken_port_is_replaced_and_the_background_stack_can_be_stopped_and_deleted(data: Path) -> None:
@@ -109,7 +118,7 @@ def test_a_taken_port_is_replaced_and_the_background_stack_can_be_stopped_and_de
     stack = Stack(**{**json.loads(started.stdout), "data": data})
     chosen = stack.command_url.rpartition(":")[2]
     assert started.stderr == f"Port {port} is taken; command listens on {chosen} instead.\n"
-    assert is_ready(stack)
+    assert stack.is_ready()
     stopped = twinlog("down", "--data", str(data), "--delete", "--json")
     assert json.loads(stopped.stdout) == {"ok": True, "stopped": True, "deleted": True}
     assert not data.exists()
@@ -121,7 +130,7 @@ def test_a_stack_runs_in_a_folder_that_others_cannot_enter(tmp_path: Path) -> No
     closed.mkdir(mode=0o700)
     with start_up(closed / "data") as process:
         stack = await_ready(process)
-        assert is_ready(stack)
+        assert stack.is_ready()
         engine_home = recorded_home(stack.data / "postgres")
         assert (engine_home == stack.data / "postgres") == (os.geteuid() != 0)
         process.terminate()
@@ -136,7 +145,7 @@ def test_a_stack_belongs_to_the_user_who_starts_it(data: Path, identity: Identit
     if identity is not None:
         os.chown(data.parent, identity.uid, identity.gid)
     with start_up(data, identity=identity) as process:
-        assert is_ready(await_ready(process))
+        assert await_ready(process).is_ready()
         process.terminate()
         process.communicate(timeout=60)
     assert data.stat().st_uid == (identity.uid if identity else os.geteuid())

@@ -154,7 +154,7 @@ async def sign_out(http: httpx2.AsyncClient, stack: Stack, who: Author) -> None:
 
 async def start_anew(stack: Stack, *names: str) -> None:
     for name in names:
-        killed = stack.pids()[name]
+        killed = stack.pid_of(name)
         os.kill(killed, signal.SIGKILL)
         await eventually(functools.partial(is_another, stack, name, killed), f"another {name}")
     await until_ready(stack)

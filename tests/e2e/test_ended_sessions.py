@@ -34,15 +34,16 @@ def frozen(stack: Stack, name: str | None) -> Iterator[None]:
     if name is None:
         yield
         return
-    os.kill(stack.pids()[name], signal.SIGSTOP)
+    pid = stack.pid_of(name)
+    os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(stack.pids()[name], signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
 
 
 async def kill(stack: Stack, name: str) -> None:
-    killed = stack.pids()[name]
+    killed = stack.pid_of(name)
     os.kill(killed, signal.SIGKILL)
     await eventually(lambda: stack.pids()[name] not in {0, killed}, f"another {name}")
 

@@ -35,7 +35,7 @@ async def test_a_full_disk_loses_and_repeats_nothing(stack: Stack) -> None:
     async with under_load(stack, author) as history:
         await history.reach(BEFORE)
         starts = stack.log("postgres").count("database system is ready to accept connections")
-        fill_the_disk(stack.pids()["postgres"])
+        fill_the_disk(stack.pid_of("postgres"))
         acknowledged = len(history.acknowledged)
         await history.reach(acknowledged + AFTER)
     # The log file of the server could not grow either, so only its new beginning tells of its end.
@@ -102,7 +102,7 @@ async def test_a_disk_that_stays_full_is_told_of_and_nobody_need_do_more_than_ma
 ) -> None:
     stack, disk = small
     await until_ready(stack)
-    server = stack.pids()["postgres"]
+    server = stack.pid_of("postgres")
     async with httpx2.AsyncClient(timeout=10) as http:
         author, witness = await sign_up(stack, http), await sign_up(stack, http)
     async with under_load(stack, author) as history:
@@ -120,7 +120,7 @@ async def test_a_disk_that_stays_full_is_told_of_and_nobody_need_do_more_than_ma
                     assert told.startswith("found 0.0 GiB (0%) free at ")
                     assert "make room" in told
         await history.reach(len(history.acknowledged) + AFTER)
-    assert (stack.pids()["postgres"] == server) is survives
+    assert (stack.pid_of("postgres") == server) is survives
     assert commands.keys() <= {201, 503}
     assert commands[503] > 0
     assert questions.keys() == {200} if survives else questions.keys() <= {200, 503}

@@ -1,7 +1,6 @@
 """After something broke: the client's history against the log and against the read model."""
 
 import asyncio
-import functools
 import itertools
 import json
 from collections import Counter
@@ -14,7 +13,6 @@ from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.leaf import leaf_of
 from tests.support.load import PATIENCE, Author, History
 from tests.support.stack import Stack
-from tests.support.waiting import eventually
 
 COLUMNS = ", ".join(StoredRow._fields)
 CREATED = "resources.ResourceCreated.v1"
@@ -79,15 +77,5 @@ async def _listed(stack: Stack, author: Author) -> dict[str, str]:
 
 
 async def until_ready(stack: Stack) -> None:
-    """Wait until all four processes say so."""
-    urls = (stack.command_url, stack.query_url, stack.relay_url, stack.projector_url)
-    async with httpx2.AsyncClient(timeout=5) as http:
-        for url in urls:
-            await eventually(functools.partial(_is_ready, http, url), f"{url} to be ready", PATIENCE)
-
-
-async def _is_ready(http: httpx2.AsyncClient, url: str) -> bool:
-    try:
-        return (await http.get(f"{url}/readyz")).status_code == 200
-    except httpx2.TransportError:
-        return False
+    """Wait until all four processes say so, and people can sign in."""
+    await asyncio.to_thread(stack.settle)

@@ -40,7 +40,7 @@ async def kill_under_load(stack: Stack, victim: str) -> Kill:
         author = await sign_up(stack, http)
     async with under_load(stack, author) as history:
         await history.reach(BEFORE)
-        killed = stack.pids()[victim]
+        killed = stack.pid_of(victim)
         await eventually(lambda: history.in_flight, "a request in flight")
         os.kill(killed, signal.SIGKILL)
         then, acknowledged = asyncio.get_running_loop().time(), len(history.acknowledged)

@@ -1,5 +1,6 @@
 """A whole running stack for tests: the same `twinlog up` that a person types, in a data folder of its own."""
 
+import http.client
 import json
 import os
 import subprocess
@@ -9,13 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 from deploy.local.child import Identity
 from tests.support.places import open_folder
-from tests.support.processes import ROOT, interpreter_for, start_python
+from tests.support.processes import ROOT, interpreter_for, start_python, wait_until
 
 ANY_PORTS = [word for name in ("command", "query", "relay", "projector") for word in (f"--{name}-port", "0")]
 STOPS_WITHIN = 60
+READY_WITHIN = 60.0
 PATIENCE = 100.0
 """Seconds that a command may take, unless it is given more."""
 
@@ -36,6 +40,35 @@ class Stack:
         found: dict[str, int] = json.loads((self.data / "processes.json").read_text())
         return found
 
+    def pid_of(self, name: str) -> int:
+        """The process id of one that lives. Between two lives it is waited for: a signal to 0 would hit the tests."""
+        found = 0
+
+        def lives() -> bool:
+            nonlocal found
+            found = self.pids().get(name, 0)
+            return found != 0 and Path(f"/proc/{found}").exists()
+
+        wait_until(lives, f"{name} lives", READY_WITHIN)
+        return found
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return self.command_url, self.query_url, self.relay_url, self.projector_url
+
+    def is_ready(self) -> bool:
+        """Whether all four processes say so."""
+        return all(_asked(url, "GET", "/readyz") == 200 for url in self.urls)
+
+    def lets_in(self) -> bool:
+        """Whether signing in can be counted, which is noticed only when somebody tries: here, one who is nobody."""
+        form = {"grant_type": "password", "username": f"{uuid4().hex}@example.com", "password": "a guess"}
+        return _asked(self.command_url, "POST", "/v1/token", urlencode(form)) == 400
+
+    def settle(self) -> None:
+        """Wait until nothing tells any more of what was done to it: the next test finds it as if new."""
+        wait_until(lambda: self.is_ready() and self.lets_in(), "the stack is as if nothing had been", READY_WITHIN)
+
     def log(self, name: str) -> str:
         """What a service or an engine has written so far."""
         return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
@@ -43,6 +76,19 @@ class Stack:
     def twinlog(self, *words: str, given: str = "", seconds: float = PATIENCE) -> "subprocess.CompletedProcess[str]":
         """Run a `twinlog` command against this stack."""
         return twinlog(*words, variables={"TWINLOG_DATA": str(self.data)}, given=given, seconds=seconds)
+
+
+def _asked(url: str, method: str, path: str, form: str | None = None) -> int:
+    """The status; 0 without an answer. Without the client that tests use: its set-up takes as long as ten answers."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=5)
+    headers = {} if form is None else {"Content-Type": "application/x-www-form-urlencoded"}
+    try:
+        connection.request(method, path, form, headers)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
 
 
 def twinlog(
