@@ -92,8 +92,6 @@ class Services:
     resources: ResourceHandlers
     operations: OperationHandlers
     archive: Archive
-    forget_every: float
-    """Seconds between two looks for idempotency records that are old enough to be forgotten."""
 
     async def readiness(self) -> Mapping[str, str]:
         found = await readiness_of(self.log, self.vault, self.denials.known)
@@ -119,7 +117,7 @@ class Services:
             await self.denials.start()
             stack.push_async_callback(self.credentials.close)
             await self._ensure_default_tenant()
-            await stack.enter_async_context(forgetting(self.log, self.forget_every))
+            await stack.enter_async_context(forgetting(self.log, INTERVAL))
             yield
 
     async def _ensure_default_tenant(self) -> None:
@@ -138,21 +136,17 @@ def bootstrap(
     log: PostgresEventStore | None = None,
     passwords: Passwords | None = None,
     policies: PolicyEngine | None = None,
-    forget_every: float = INTERVAL,
 ) -> Services:
     """Wire the command service; nothing is connected before `running`. Raises StartupRefused."""
     log = log or PostgresEventStore(settings.command_database_url, topics=registry().by_topic.keys())
     clock = clock or SystemClock()
     policies = policies or _shipped_policies()
     passwords = passwords or Passwords.guarded(settings.password_words, settings.breached_passwords_file)
-    vault_pool = _vault_pool(settings)
-    vault = KeyVault(vault_pool, Kek.parse(settings.kek.get_secret_value()))
+    vault_pool, vault = _vault(settings)
     execution = _execution(settings, log=log, vault=vault, policies=policies, clock=clock, ids=ids or Uuid7Ids())
-    keys = TokenKeys(settings.token_key_file, clock)
-    signer = TokenSigner(keys, settings.issuer)
+    keys, signer = _signing(settings, clock)
     tenant_policies, denials = _news(settings, log, policies, execution.codec)
-    metrics, rates = _measured(settings, metrics or Metrics(SERVICE), log)
-    attempts = _attempts(settings, rates.limiter, metrics)
+    metrics, rates, attempts = _measured(settings, metrics or Metrics(SERVICE), log)
     identity = _identity(settings, execution, attempts, passwords=passwords, signer=signer, denials=denials)
     return Services(
         settings=settings,
@@ -172,7 +166,6 @@ def bootstrap(
         resources=ResourceHandlers(execution),
         operations=OperationHandlers(execution),
         archive=Archive(execution, (RESOURCES, SESSIONS)),
-        forget_every=forget_every,
     )
 
 
@@ -201,9 +194,15 @@ def _gate(
     return Gate(verify, outside, policies=policies, denials=denials.known, rates=rates, clock=clock)
 
 
-def _measured(settings: Settings, metrics: Metrics, log: PostgresEventStore) -> tuple[Metrics, RequestRates]:
+def _measured(settings: Settings, metrics: Metrics, log: PostgresEventStore) -> tuple[Metrics, RequestRates, Attempts]:
     measure(metrics, log)
-    return metrics, _rates(settings, metrics)
+    rates = _rates(settings, metrics)
+    return metrics, rates, _attempts(settings, rates.limiter, metrics)
+
+
+def _signing(settings: Settings, clock: Clock) -> tuple[TokenKeys, TokenSigner]:
+    keys = TokenKeys(settings.token_key_file, clock)
+    return keys, TokenSigner(keys, settings.issuer)
 
 
 class Identity(NamedTuple):
@@ -284,9 +283,9 @@ def _shipped_policies() -> PolicyEngine:
     return PolicyEngine(policy for feature in FEATURES for policy in feature.policies)
 
 
-def _vault_pool(settings: Settings) -> Pool:
+def _vault(settings: Settings) -> tuple[Pool, KeyVault]:
     options: dict[str, Any] = {"autocommit": True, "application_name": "twinlog-command"}
-    return AsyncConnectionPool(
+    pool: Pool = AsyncConnectionPool(
         settings.vault_database_url,
         kwargs=options,
         min_size=1,
@@ -295,3 +294,4 @@ def _vault_pool(settings: Settings) -> Pool:
         reconnect_timeout=VAULT_SECONDS,  # else its attempts become rarer and rarer while the vault is away
         open=False,
     )
+    return pool, KeyVault(pool, Kek.parse(settings.kek.get_secret_value()))

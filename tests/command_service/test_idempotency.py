@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from command_service import bootstrap
 from command_service.features.resources.commands import ArchiveResource
 from command_service.features.resources.domain import archive_resource
 from command_service.features.resources.handlers import RESOURCES
@@ -165,9 +166,10 @@ async def test_key_is_forgotten_after_a_day(command_side: CommandSide, ada: Pers
 
 
 async def test_service_forgets_old_answers_again_and_again_and_keeps_young_ones(
-    command_database: Database, vault_database: Vault
+    command_database: Database, vault_database: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with command_side_of(command_database, vault_database, forget_every=0.05) as side:
+    monkeypatch.setattr(bootstrap, "INTERVAL", 0.05)
+    async with command_side_of(command_database, vault_database) as side:
         ada = await side.register()
 
         async def kept() -> int:
