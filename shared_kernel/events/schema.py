@@ -1,8 +1,9 @@
 """The event contracts as JSON Schema, one committed file per topic; `python -m shared_kernel.events.schema` writes it.
 
 The files are the contract that other languages and later releases rely on, and the baseline that the classes are held
-against: what only adds to a topic is written, what breaks it is refused and nothing is written at all. `--check` only
-looks. Exit code 1 says that something was refused, or that the files are not those of the classes.
+against: what only adds to a topic is written, what breaks it is refused and nothing is written at all. So that nobody
+gets past by deleting a file and writing it anew, `recorded.txt` has the hash of each. `--check` only looks. Exit code 1
+says that something was refused, or that the files are not those of the classes.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from shared_kernel.events import recorded
 from shared_kernel.events.compatibility import breaks
 from shared_kernel.events.contract import Event
 from shared_kernel.events.registry import registry
@@ -70,7 +72,8 @@ def faults(
     known = {event.TOPIC: event for event in (registry().by_topic.values() if events is None else events)}
     committed = {file.name.removesuffix(".json") for file in folder.glob("*.json")}
     orphans = [Fault(topic, _LOST, breaking=True) for topic in sorted(committed - set(known) - set(steps))]
-    return [*(fault for topic in sorted(known) for fault in _faults_of(known[topic], folder)), *orphans]
+    disagreeing = [fault for topic in sorted(known) for fault in _faults_of(known[topic], folder)]
+    return [*_unrecorded(folder, committed), *disagreeing, *orphans]
 
 
 def write(folder: Path = FOLDER, events: Iterable[type[Event]] | None = None) -> list[Path]:
@@ -83,12 +86,36 @@ def write(folder: Path = FOLDER, events: Iterable[type[Event]] | None = None) ->
     files = {folder / file_name(event.TOPIC): render(event) for event in sorted(chosen, key=lambda each: each.TOPIC)}
     for file, content in files.items():
         file.write_bytes(content)
+    recorded.add(folder, {file.name.removesuffix(".json"): recorded.digest_of(each) for file, each in files.items()})
     return list(files)
 
 
 _LOST = "no class reads this topic any more, but history may hold it: keep its class, or add an upcaster from it."
 _NEW = "has no committed schema yet: run `python -m shared_kernel.events.schema`."
 _ADDED = "only adds to what is committed: run `python -m shared_kernel.events.schema` and review the change."
+
+
+_GONE = "its schema was committed and is gone: bring the file back as it was."
+_CHANGED = "its committed schema is not the one that was recorded last: bring the file back as it was."
+_SILENT = "its schema is committed, and its line in recorded.txt is gone: bring it back."
+_BROKEN = "its line in recorded.txt, or one before it, was changed or taken away: lines are only added."
+
+
+def _unrecorded(folder: Path, committed: Iterable[str]) -> Iterator[Fault]:
+    """Where the files are not those that were recorded, so that what follows would be held against the wrong ones."""
+    try:
+        known = recorded.read(folder)
+    except recorded.ListChanged as changed:
+        yield Fault(str(changed), _BROKEN, breaking=True)
+        return
+    for topic in sorted({*known, *committed}):
+        file = folder / file_name(topic)
+        if topic not in known:
+            yield Fault(topic, _SILENT, breaking=True)
+        elif not file.exists():
+            yield Fault(topic, _GONE, breaking=True)
+        elif recorded.digest_of(file.read_bytes()) != known[topic]:
+            yield Fault(topic, _CHANGED, breaking=True)
 
 
 def _faults_of(event: type[Event], folder: Path) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from pydantic import BaseModel, Field
 
-from shared_kernel.events import schema
+from shared_kernel.events import recorded, schema
 from shared_kernel.events.compatibility import breaks
 from shared_kernel.events.contract import Event, Personal
 
@@ -137,6 +137,12 @@ class Extended(BookLent):
     place: str = ""
 
 
+class Lent(Event):
+    """Another topic."""
+
+    TOPIC: ClassVar[str] = "lending.Lent.v1"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     schema.write(tmp_path, [BookLent])
@@ -165,6 +171,40 @@ def test_topic_that_nothing_reads_any_more_is_a_fault_until_an_upcaster_leaves_i
     (fault,) = schema.faults(folder, [], steps=())
     assert (fault.topic, fault.breaking) == (TOPIC, True)
     assert schema.faults(folder, [], steps=[TOPIC]) == []
+
+
+class Broken(Event):
+    """Somebody took a book home."""
+
+    TOPIC: ClassVar[str] = TOPIC
+    SUBJECT: ClassVar[str | None] = "reader"
+
+    reader: UUID
+    name: Personal
+
+
+def said(folder: Path, events: list[type[Event]]) -> list[str]:
+    return [fault.sentence for fault in schema.faults(folder, events, steps=()) if fault.breaking]
+
+
+def test_schema_that_was_deleted_and_written_anew_does_not_hide_a_breaking_change(folder: Path) -> None:
+    (folder / schema.file_name(TOPIC)).unlink()
+    assert any("is gone: bring the file back" in sentence for sentence in said(folder, [Broken]))
+    (folder / schema.file_name(TOPIC)).write_bytes(schema.render(Broken))
+    assert any("not the one that was recorded last" in sentence for sentence in said(folder, [Broken]))
+
+
+def test_list_of_schemas_only_grows(folder: Path) -> None:
+    schema.write(folder, [Extended])
+    schema.write(folder, [Extended, Lent])
+    lines = (folder / recorded.NAME).read_text().splitlines(keepends=True)
+    assert [line.split()[2] for line in lines] == [TOPIC, TOPIC, Lent.TOPIC], "nothing is said twice"
+    assert said(folder, [Extended, Lent]) == []
+    for changed_lines in (lines[1:], lines[:1] + lines[2:], [lines[0].replace(TOPIC, Lent.TOPIC), *lines[1:]]):
+        (folder / recorded.NAME).write_text("".join(changed_lines))
+        assert any("lines are only added" in sentence for sentence in said(folder, [Extended, Lent]))
+    (folder / recorded.NAME).write_text("".join(lines[:2]))
+    assert any("its line in recorded.txt is gone" in sentence for sentence in said(folder, [Extended, Lent]))
 
 
 def run(*arguments: str, root: Path) -> subprocess.CompletedProcess[str]:
