@@ -24,9 +24,11 @@ from shared_kernel.messaging.partition import stream_key
 BATCH = 500
 """Events at most per partition and transaction."""
 
-FIRST_BATCH = 64
+FIRST_BATCH = 8
+"""As many while it is not known how many there are and how large: an event may be a megabyte."""
+
 HEAVY = 16 * 1024 * 1024
-"""Bytes of payload per reading from which on fewer events are asked for: an event may be a megabyte."""
+"""Bytes of payload that a reading should not exceed."""
 
 LATE_MARK = 2_000_000
 """Microseconds of the relay's time after which a mark that is behind our checkpoint is no accident."""
@@ -90,16 +92,19 @@ class Source:
         entries = await self._ask(rest, 0 if reading.slices else patience, reading)
         for cursor in rest:
             self._take(cursor, entries.get(cursor.partition, ()), reading)
-        self._adapt(reading)
+        self._adapt(reading, len(cursors))
         return reading
 
-    def _adapt(self, reading: Reading) -> None:
-        """Memory stays bounded, whatever the size of events."""
-        weight = sum(len(row.payload) for events in reading.slices for row in events.rows)
-        if weight > HEAVY:
-            self._count = max(1, self._count // 4)
-        elif weight < HEAVY // 8:
-            self._count = min(self._batch, self._count * 2)
+    def _adapt(self, reading: Reading, partitions: int) -> None:
+        """Twice as many next time as came now, if so many of the same size are not heavy: memory stays bounded.
+
+        A stream does not tell how large its entries are until they are read: one reading may be heavy, the next is not.
+        """
+        events = [row for events in reading.slices for row in events.rows]
+        weight = sum(len(row.payload) for row in events)
+        longest = max((len(events.rows) for events in reading.slices), default=0)
+        light = HEAVY * len(events) // (weight * partitions) if weight else self._batch
+        self._count = max(1, min(self._batch, light, max(FIRST_BATCH, 2 * longest)))
 
     def _is_gap(self, cursor: Cursor) -> bool:
         if self._missing_upto.get(cursor.partition, 0) > cursor.position:
