@@ -82,13 +82,17 @@ class Change:
 
 @dataclass(slots=True)
 class Findings:
-    """`latest` is how long after a change was accepted a decision by the rules before it was still made."""
+    """`latest` is how long after a change was accepted a decision by the rules before it was still made.
+
+    `settled` counts the decisions about what comes and goes that could be right in one way alone.
+    """
 
     decisions: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     undecided: Counter[int] = field(default_factory=Counter)
     changes: dict[str, list[Change]] = field(default_factory=dict)
     reloads: int = 0
+    settled: int = 0
     latest: float = 0.0
 
     def judge(self, place: str, question: Question, answer: httpx2.Response, asked: float, *, next_door: bool) -> None:
@@ -113,6 +117,7 @@ class Findings:
         if newest.allowed is not allowed and newest.known <= asked:
             self.latest = max(self.latest, asked - newest.known)
         settled = max(number for number, change in enumerate(history) if change.known <= asked - WITHIN)
+        self.settled += 0 < settled == len(history) - 1
         return any(change.allowed is allowed for change in history[settled:])
 
 
@@ -146,18 +151,24 @@ class Campaign:
     workers: Workers
     http: httpx2.AsyncClient
     chance: Random
+    pauses: Random
     administrator: Administrator
     ada: Author
     neighbour: Author
     findings: Findings = field(default_factory=Findings)
 
-    async def run(self, decisions: int) -> Findings:
+    async def run(self, decisions: int, seconds: float) -> Findings:
+        """For at least so many decisions and so long. Raises why the rules could not be changed."""
         for permission in FOR_GOOD:
             await self.administrator.add(denial(permission))
         await asyncio.sleep(WITHIN)
         changing = [asyncio.create_task(work()) for work in (self._idle, self._coming_and_going)]
+        until = time.monotonic() + seconds
         try:
-            await asyncio.gather(*(self._ask(decisions, changing) for _ in range(ASKING)))
+            await asyncio.gather(*(self._ask(decisions, until, changing) for _ in range(ASKING)))
+            for task in changing:
+                if task.done():
+                    task.result()
         finally:
             await end(*changing)
         return self.findings
@@ -170,10 +181,10 @@ class Campaign:
     async def _coming_and_going(self) -> None:
         while True:
             policies = {each: await self._noted(each, self.administrator.add(denial(each))) for each in COMES_AND_GOES}
-            await asyncio.sleep(self.chance.uniform(0, LONGEST))
+            await asyncio.sleep(self.pauses.uniform(0, LONGEST))
             for permission, policy in policies.items():
                 await self._noted(permission, self.administrator.remove(policy))
-            await asyncio.sleep(self.chance.uniform(0, LONGEST))
+            await asyncio.sleep(self.pauses.uniform(0, LONGEST))
 
     async def _noted(self, permission: str, change: Awaitable[T]) -> T:
         """Carry a change of what comes and goes out, and keep when."""
@@ -185,9 +196,11 @@ class Campaign:
         self.findings.reloads += 1
         return made
 
-    async def _ask(self, decisions: int, changing: Sequence[asyncio.Task[None]]) -> None:
+    async def _ask(self, decisions: int, until: float, changing: Sequence[asyncio.Task[None]]) -> None:
         places = [("command", url) for url in self.workers.commands] + [("query", url) for url in self.workers.queries]
-        while self.findings.decisions.total() < decisions and not any(task.done() for task in changing):
+        while self.findings.decisions.total() < decisions or time.monotonic() < until:
+            if any(task.done() for task in changing):
+                return
             place, url = self.chance.choice(places)
             question = self.chance.choice(QUESTIONS[place])
             next_door = self.chance.random() < NEXT_DOOR
@@ -203,12 +216,12 @@ def denial(permission: str) -> dict[str, str]:
     return {"role": "member", "permission": permission, "effect": "deny"}
 
 
-async def campaign(stack: Stack, workers: Workers, decisions: int, seed: int) -> Findings:
-    """At least so many decisions by workers whose rules change meanwhile."""
+async def campaign(stack: Stack, workers: Workers, decisions: int, seed: int, seconds: float) -> Findings:
+    """At least so many decisions, for at least so long, by workers whose rules change meanwhile."""
     async with httpx2.AsyncClient(timeout=20) as http:
         tenant = f"t{uuid4().hex[:12]}"
         admin, ada = await people(stack, http, tenant)
         neighbour = await sign_up(stack, http)
         administrator = Administrator(stack, http, tenant, admin)
-        chance = Random(seed)  # noqa: S311 - repeatable by its seed, and no secret is made of it
-        return await Campaign(workers, http, chance, administrator, ada, neighbour).run(decisions)
+        chance, pauses = (Random(seed) for _ in range(2))  # noqa: S311 - repeatable by its seed, and no secret
+        return await Campaign(workers, http, chance, pauses, administrator, ada, neighbour).run(decisions, seconds)

@@ -22,6 +22,7 @@ def assert_none_counted(findings: Findings) -> None:
     assert findings.latest < WITHIN
     assert findings.uses["command: refused"] > 0
     assert findings.uses["query: refused"] > 0
+    assert findings.flushes > 1
     assert findings.bystander["command: accepted"] > 0, "nobody was let in at all"
     assert findings.bystander["query: accepted"] > 0, "nobody was let in at all"
 
