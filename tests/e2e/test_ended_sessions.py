@@ -106,4 +106,6 @@ async def test_ended_session_stays_ended_when_redis_is_wiped_and_processes_are_n
         for name in ("query", "command"):
             await kill(stack, name)
             assert await watch(http, stack, ada) <= {401, 503, 0}
+            await until_ready(stack)
+            assert await status_of(http, stack, ada) == {401}, "also once both know and answer"
     await until_ready(stack)
