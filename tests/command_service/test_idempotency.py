@@ -207,7 +207,7 @@ async def test_answer_that_holds_a_secret_is_not_kept(command_side: CommandSide,
 
 async def test_secret_and_recovery_codes_are_shown_once_and_never_kept(command_side: CommandSide, ada: Person) -> None:
     enrolled = await command_side.send("POST", "/v1/me/totp", by=ada, Idempotency_Key="enrol")
-    otp = Factor(enrolled.json()["secret"]).code()
+    otp = await Factor(enrolled.json()["secret"]).code()
     activated = await command_side.send("PUT", "/v1/me/totp", {"otp": otp}, by=ada, Idempotency_Key="activate")
     assert len(activated.json()["recovery_codes"]) == 10
     for method, key, body in (("POST", "enrol", None), ("PUT", "activate", {"otp": otp})):

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import httpx2
 from jose import jwt
 
+from tests.support.load import PATIENCE
 from tests.support.stack import Stack
 
 ONE_IN = 2
@@ -52,7 +53,8 @@ def _exchanged(given: dict[str, Any] | None, known: Mapping[str, str]) -> dict[s
 def with_things(stack: Stack, bearer: str) -> Neighbour:
     """Whoever holds the token makes a resource; it, its event, its owner and the session count as theirs."""
     headers = {"Authorization": f"Bearer {bearer}"}
-    made = httpx2.post(f"{stack.command_url}/v1/resources", json={"name": "next door"}, headers=headers)
+    url, body = f"{stack.command_url}/v1/resources", {"name": "next door"}
+    made = httpx2.post(url, json=body, headers=headers, timeout=PATIENCE)
     assert made.status_code == 201, made.text
     resource, position, claims = made.json()["id"], made.json()["position"], jwt.get_unverified_claims(bearer)
     return Neighbour(

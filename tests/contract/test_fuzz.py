@@ -15,7 +15,7 @@ from tests.contract.campaign import Figures, Plan, campaign
 from tests.contract.documents import FOLDER
 from tests.contract.neighbour import Neighbour, with_things
 from tests.support import results
-from tests.support.load import PASSWORD
+from tests.support.load import PASSWORD, PATIENCE
 from tests.support.stack import Stack
 
 Caller = Callable[..., Callable[[], str]]
@@ -27,7 +27,8 @@ def member(stack: Stack, tenant: str = "default") -> Callable[[], str]:
     def sign_in() -> str:
         email = f"{uuid4().hex}@example.com"
         body = {"email": email, "password": PASSWORD, "name": "Somebody"}
-        registered = httpx2.post(f"{stack.command_url}/v1/users", json=body, headers={"Tenant": tenant})
+        headers = {"Tenant": tenant}
+        registered = httpx2.post(f"{stack.command_url}/v1/users", json=body, headers=headers, timeout=PATIENCE)
         assert registered.status_code == 201, registered.text
         return token(stack, email, tenant)
 
@@ -60,7 +61,8 @@ def new_tenant(stack: Stack) -> tuple[str, Neighbour]:
 
 def token(stack: Stack, email: str, tenant: str) -> str:
     form = {"grant_type": "password", "username": email, "password": PASSWORD}
-    answer = httpx2.post(f"{stack.command_url}/v1/token", data=form, headers={"Tenant": tenant})
+    url, headers = f"{stack.command_url}/v1/token", {"Tenant": tenant}
+    answer = httpx2.post(url, data=form, headers=headers, timeout=PATIENCE)
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
 

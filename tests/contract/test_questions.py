@@ -9,6 +9,7 @@ import jsonschema
 
 from tests.contract.documents import FOLDER
 from tests.contract.test_fuzz import admin
+from tests.support.load import PATIENCE
 from tests.support.stack import Stack
 
 
@@ -34,12 +35,13 @@ def test_every_question_is_answered_as_documented(stack: Stack) -> None:
     document: dict[str, Any] = json.loads((FOLDER / "query.openapi.json").read_bytes())
     bearer = {"Authorization": f"Bearer {admin(stack)()}"}
     rule = {"role": "operator", "permission": "resources:create"}
-    policy = httpx2.post(f"{stack.command_url}/v1/policies", json=rule, headers=bearer)
-    assert policy.status_code == 201, policy.text
-    made = httpx2.post(f"{stack.command_url}/v1/resources", json={"name": "asked for"}, headers=bearer)
-    assert made.status_code == 201, made.text
+    with httpx2.Client(base_url=stack.command_url, headers=bearer, timeout=PATIENCE) as http:
+        policy = http.post("/v1/policies", json=rule)
+        assert policy.status_code == 201, policy.text
+        made = http.post("/v1/resources", json={"name": "asked for"})
+        assert made.status_code == 201, made.text
     token = {"Consistency-Token": made.headers["Consistency-Token"]}
-    with httpx2.Client(base_url=stack.query_url, headers=bearer) as http:
+    with httpx2.Client(base_url=stack.query_url, headers=bearer, timeout=PATIENCE) as http:
         me = http.get("/v1/me", headers={**token, "Prefer": "wait=20"})
         assert me.status_code == 200, me.text
         seen = {"Consistency-Token": policy.headers["Consistency-Token"], "Prefer": "wait=20"}

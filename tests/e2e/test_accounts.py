@@ -80,9 +80,11 @@ async def test_guesses_are_refused_and_their_user_reads_of_it(stack: Stack) -> N
         user = (await http.post(f"{stack.command_url}/v1/users", json=body)).json()["id"]
         token = await signed_in(http, stack, email, "default")
         form = {"grant_type": "password", "username": email, "password": "not-the-one"}
-        answers = [await http.post(f"{stack.command_url}/v1/token", data=form) for _ in range(32)]
-        assert [answer.status_code for answer in answers] == [400] * 30 + [429] * 2
-        assert answers[-1].headers["RateLimit-Policy"].startswith('"sign-in";q=30;w=300')
+        answers = [await http.post(f"{stack.command_url}/v1/token", data=form) for _ in range(40)]
+        statuses = [answer.status_code for answer in answers]  # one more every ten seconds may be let in
+        assert (statuses[:30], set(statuses)) == ([400] * 30, {400, 429})
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        assert refused.headers["RateLimit-Policy"].startswith('"sign-in";q=30;w=300')
 
         async def told() -> bool:
             question = {"stream": f"alerts-{user}"}

@@ -44,7 +44,7 @@ async def test_without_a_second_factor_only_the_own_account_is_open(command_side
     assert await status_with(command_side, token["access_token"]) == 403
     assert roles_in((await refresh(command_side, token["refresh_token"])).json()) == []
     factor, codes = await set_up(command_side, token)
-    again = (await command_side.sign_in(form(ada, otp=factor.code()))).json()
+    again = (await command_side.sign_in(form(ada, otp=await factor.code()))).json()
     assert roles_in(again) == ["member"]
     assert await status_with(command_side, again["access_token"]) == 201
     spare = (await command_side.sign_in(form(ada, otp=codes[0]))).json()

@@ -82,7 +82,7 @@ async def test_reset_asks_for_the_second_factor_all_the_same(command_side: Comma
     resetting = form(ada, password=code, new_password=NEW)
     for wrong in ({}, {"otp": "000000"}):
         assert (await command_side.sign_in({**resetting, **wrong})).status_code == 400
-    assert (await command_side.sign_in(form(ada, otp=factor.code()))).status_code == 200
+    assert (await command_side.sign_in(form(ada, otp=await factor.code()))).status_code == 200
     assert (await command_side.sign_in({**resetting, "otp": codes[0]})).status_code == 200
 
 

@@ -14,17 +14,23 @@ from tests.features.sessions.test_refresh import form, refresh, signed_in, statu
 from tests.support.cluster import Database, Vault
 from tests.support.command_side import PASSWORD, CommandSide, Person, command_side_of
 
+STEP = 30
+SOON = 5.0
+"""Seconds within which whoever is given a code has shown it."""
+
 
 class Factor:
     """An authenticator app: it never shows a step's code twice."""
 
     def __init__(self, secret: str) -> None:
         self.secret = secret
-        self.step = int(time.time()) // 30 - 2
+        self.step = int(time.time()) // STEP - 2
 
-    def code(self) -> str:
-        """The oldest code that is still right; waiting for the next would take half a minute."""
-        self.step = max(self.step + 1, int(time.time()) // 30 - 1)
+    async def code(self) -> str:
+        """The oldest code that is still right, and will be for a moment; always the next would take half a minute."""
+        if (left := STEP - time.time() % STEP) < SOON:
+            await asyncio.sleep(left + 0.1)
+        self.step = max(self.step + 1, int(time.time()) // STEP - 1)
         return code_at(self.secret, self.step).decode()
 
 
@@ -37,7 +43,7 @@ async def set_up(command_side: CommandSide, token: dict[str, Any]) -> tuple[Fact
     enrolled = await command_side.send("POST", "/v1/me/totp", Authorization=bearer(token))
     assert enrolled.status_code == 200, enrolled.text
     factor = Factor(enrolled.json()["secret"])
-    activated = await command_side.send("PUT", "/v1/me/totp", {"otp": factor.code()}, Authorization=bearer(token))
+    activated = await command_side.send("PUT", "/v1/me/totp", {"otp": await factor.code()}, Authorization=bearer(token))
     assert activated.status_code == 200, activated.text
     return factor, activated.json()["recovery_codes"]
 
@@ -89,7 +95,7 @@ async def test_sign_in_asks_for_a_code_once_one_has_activated_it(command_side: C
     assert "otp" in without.json()["error_description"]
     wrong = await command_side.sign_in(form(ada, password="not-the-password"))
     assert "otp" not in wrong.json()["error_description"]
-    otp = factor.code()
+    otp = await factor.code()
     fresh = await command_side.sign_in(form(ada, otp=otp))
     assert jwt.get_unverified_claims(fresh.json()["access_token"])["acr"] == "aal2"
     again = await command_side.sign_in(form(ada, otp=otp))
@@ -100,7 +106,7 @@ async def test_sign_in_asks_for_a_code_once_one_has_activated_it(command_side: C
 @pytest.mark.asvs("V6.5.1")
 async def test_two_hundred_uses_of_one_code_at_once_are_one_success(command_side: CommandSide) -> None:
     _, token, factor, _ = await protected(command_side)
-    otp = factor.code()
+    otp = await factor.code()
     answers = await asyncio.gather(*(step_up(command_side, token, otp=otp) for _ in range(200)))
     statuses = [answer.status_code for answer in answers]
     assert (statuses.count(200), statuses.count(403)) == (1, 199)
@@ -137,7 +143,7 @@ async def test_guessing_ends_after_a_handful_of_tries(command_side: CommandSide)
     _, token, factor, _ = await protected(command_side)
     for _ in range(5):
         assert (await step_up(command_side, token, otp="000000")).status_code == 403
-    assert (await step_up(command_side, token, otp=factor.code())).status_code == 403
+    assert (await step_up(command_side, token, otp=await factor.code())).status_code == 403
     rows = await command_side.rows("SELECT position FROM events WHERE topic = 'sessions.TotpCodeRefused.v1'")
     assert len(rows) == 5
 
@@ -145,7 +151,7 @@ async def test_guessing_ends_after_a_handful_of_tries(command_side: CommandSide)
 @pytest.mark.asvs("V7.4.3")
 async def test_removal_needs_a_fresh_proof_and_ends_the_other_sessions(command_side: CommandSide) -> None:
     ada, token, factor, codes = await protected(command_side)
-    other = (await command_side.sign_in(form(ada, otp=factor.code()))).json()
+    other = (await command_side.sign_in(form(ada, otp=await factor.code()))).json()
     refused = await command_side.send("DELETE", "/v1/me/totp", Authorization=bearer(token))
     assert (refused.status_code, refused.json()["code"]) == (401, "step-up-required")
     challenge = refused.headers["WWW-Authenticate"]
@@ -199,7 +205,7 @@ async def test_activation_without_enrolment_and_wrong_first_codes_are_refused(co
             "PUT", "/v1/me/totp", {"otp": "000000"}, Authorization=bearer(token), Idempotency_Key="same"
         )
         assert (wrong.status_code, wrong.json()["code"]) == (422, "wrong-code")
-    body = {"otp": factor.code()}
+    body = {"otp": await factor.code()}
     assert (await command_side.send("PUT", "/v1/me/totp", body, Authorization=bearer(token))).status_code == 200
 
 

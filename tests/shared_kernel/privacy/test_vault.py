@@ -260,6 +260,7 @@ async def test_unreachable_vault_is_a_503_not_an_absence(unused_tcp_port: int) -
 
 async def test_vault_that_went_away_is_a_503(vault_database: Vault, cluster: Cluster) -> None:
     async with AsyncConnectionPool(vault_database.reader_url, min_size=1, open=False, timeout=0.3) as pool:
+        await pool.wait()  # for longer than a question waits for a connection
         vault = KeyVault(pool, KEK)
         await vault.check()
         with psycopg.connect(cluster.server_url, autocommit=True) as admin:

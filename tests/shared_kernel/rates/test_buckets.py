@@ -218,19 +218,27 @@ async def test_without_redis_this_process_counts_alone_but_not_what_can_be_guess
         await limiter.close()
 
 
-async def test_nobody_waits_for_a_redis_that_is_known_to_be_away() -> None:
-    buckets = SharedBuckets.at(NOWHERE)
-    try:
-        with pytest.raises(NobodyCounts):
-            await buckets.take([Charge(SLOW, "k")])
-        assert buckets.away
-        started = asyncio.get_running_loop().time()
-        for _ in range(100):
+async def test_a_redis_that_is_known_to_be_away_is_not_asked() -> None:
+    asked = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        buckets = SharedBuckets.at(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0")
+        try:
             with pytest.raises(NobodyCounts):
                 await buckets.take([Charge(SLOW, "k")])
-        assert asyncio.get_running_loop().time() - started < 0.1
-    finally:
-        await buckets.close()
+            before = asked
+            assert (before > 0, buckets.away) == (True, True)
+            for _ in range(100):
+                with pytest.raises(NobodyCounts):
+                    await buckets.take([Charge(SLOW, "k")])
+            assert asked < before + 20, "but for somebody who looks now and then whether it is back"
+        finally:
+            await buckets.close()
 
 
 async def test_redis_that_comes_back_counts_again(redis_url: str) -> None:

@@ -123,7 +123,7 @@ async def test_body_that_does_not_arrive_in_time_is_given_up(monkeypatch: pytest
 
 
 async def test_silence_of_our_own_making_is_not_held_against_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(server, "SILENCE_SECONDS", 1.0)
     services = SampleServices()
     body = b"x" * 900_000
     head = (
@@ -131,7 +131,7 @@ async def test_silence_of_our_own_making_is_not_held_against_the_caller(monkeypa
         f"Connection: close\r\nContent-Type: image/png\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     async with served(sample_application(services)) as port:
-        asyncio.get_running_loop().call_later(0.3, services.release.set)
+        asyncio.get_running_loop().call_later(2.0, services.release.set)
         answer = await spoken(port, head.encode() + body)
     assert answer.endswith(b"900000")
 
