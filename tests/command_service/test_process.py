@@ -1,8 +1,10 @@
 """The command service as a process: how it starts, why it does not, how it stops."""
 
 import httpx2
+import psycopg
 import pytest
 
+from command_service.infrastructure.schema import head
 from tests.support.cluster import Database, Vault
 from tests.support.command_process import command_process, start, variables_of
 
@@ -56,6 +58,17 @@ def test_schema_of_another_release_is_refused(
         code, sentence = refusal_of(variables_of(command_database, vault_database, **{name: empty_database}))
         assert (code, sentence.count("\n")) == (2, 1)
         assert "run `twinlog migrate`" in sentence
+
+
+@pytest.mark.parametrize("revision", ["0000", "9999"])
+def test_older_and_newer_schema_are_refused_with_both_revisions(
+    command_database: Database, vault_database: Vault, revision: str
+) -> None:
+    with psycopg.connect(command_database.owner_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+    code, sentence = refusal_of(variables_of(command_database, vault_database))
+    assert (code, sentence.count("\n")) == (2, 1)
+    assert f"is at revision {revision}, this release needs {head()}; run `twinlog migrate`" in sentence
 
 
 @pytest.mark.asvs("V13.2.3")

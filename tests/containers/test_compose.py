@@ -15,6 +15,9 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.compose
 
 OURS = ("command", "query", "relay", "projector")
+BEFORE = ("secrets", "migrate")
+"""What has done its work before the others start."""
+
 PUBLISHED = {"command": "8001/tcp", "query": "8002/tcp"}
 INSIDE = ("--command-url", "http://command:8001", "--query-url", "http://query:8002")
 PASSWORD = "winter-otter-plays-chess"
@@ -47,6 +50,23 @@ def test_a_container_has_no_more_rights_than_it_needs(stack: Containers, service
     assert stack.compose("exec", "--no-TTY", service, "id", "-u").strip() != "0"
     refused = subprocess.run(["docker", "exec", stack.container(service), "touch", "/etc/x"], check=False, cwd=ROOT)
     assert refused.returncode != 0
+
+
+def test_no_container_may_take_all_memory(stack: Containers) -> None:
+    """Those that run once, or only when an operator calls, no less than those that serve."""
+    services = json.loads(stack.compose("--profile", "tools", "config", "--format", "json"))["services"]
+    assert services.keys() == {*OURS, *BEFORE, "postgres", "redis", "operator"}
+    assert not [name for name, service in services.items() if not int(service.get("mem_limit", 0))]
+    assert all(stack.inspect(name)["HostConfig"]["Memory"] > 0 for name in BEFORE)
+
+
+def test_told_to_stop_every_container_ends_by_itself(stack: Containers) -> None:
+    stack.compose("stop")
+    try:
+        ended = {name: stack.inspect(name)["State"]["ExitCode"] for name in (*OURS, "postgres", "redis")}
+    finally:
+        stack.compose("up", "--wait")
+    assert set(ended.values()) == {0}, ended
 
 
 def test_the_doctor_finds_nothing_wrong_in_containers(stack: Containers) -> None:
@@ -83,17 +103,22 @@ async def test_a_killed_container_returns(stack: Containers, service: str) -> No
         await eventually(functools.partial(_is_ready, url), f"{url} to be ready", 60)
 
 
-def test_an_upgrade_keeps_the_data() -> None:
+async def test_an_upgrade_keeps_the_data() -> None:
     """From the image of the commit before to this one, on the same volumes."""
     _build_previous("test-previous")
     with containers("test-previous") as stack:
         stack.compose("up", "--wait")
-        resource = _create_resource(stack)
+        resource, written = _create_resource(stack)
         stack.compose("up", "--build", "--wait", version="test")
-        headers = _sign_in(stack)
-        answer = httpx2.get(f"{stack.query_url}{resource}", headers=headers, timeout=10)
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["name"] == "kept"
+        assert {stack.inspect(service)["Config"]["Image"] for service in OURS} == {"twinlog:test"}
+        headers = {**_sign_in(stack), "Consistency-Token": written, "Prefer": "wait=10"}
+        async with httpx2.AsyncClient(timeout=20, headers=headers) as http:
+
+            async def shown() -> bool:
+                answer = await http.get(f"{stack.query_url}{resource}")
+                return answer.status_code == 200 and answer.json()["name"] == "kept"
+
+            await eventually(shown, "what was written before to be shown", 60)
 
 
 def _build_previous(version: str) -> None:
@@ -102,13 +127,14 @@ def _build_previous(version: str) -> None:
     subprocess.run(words, input=archive, check=True, cwd=ROOT)
 
 
-def _create_resource(stack: Containers) -> str:
+def _create_resource(stack: Containers) -> tuple[str, str]:
+    """Where it is, and the token of the moment at which it was written."""
     person = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada"}
     assert httpx2.post(f"{stack.command_url}/v1/users", json=person, timeout=10).status_code == 201
     headers = _sign_in(stack)
     made = httpx2.post(f"{stack.command_url}/v1/resources", json={"name": "kept"}, headers=headers, timeout=10)
     assert made.status_code == 201, made.text
-    return str(made.headers["Location"])
+    return str(made.headers["Location"]), str(made.headers["Consistency-Token"])
 
 
 def _sign_in(stack: Containers) -> dict[str, str]:

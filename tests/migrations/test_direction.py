@@ -1,19 +1,31 @@
 """Revisions are numbered, go forward from an empty database to head, and say what becomes of earlier code."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from alembic import command
 from sqlalchemy import NullPool, create_engine
 
+from command_service.infrastructure import schema as command_schema
+from command_service.infrastructure import vault_schema
 from deploy.local.databases import COMMAND, QUERY, VAULT, Plan
+from query_service.infrastructure import schema as query_schema
 from shared_kernel import migrations
+from shared_kernel.errors import SchemaMismatch
 from tests.migrations.script import revisions
 from tests.migrations.squawk import FOLDERS
 from tests.support.cluster import Cluster, migrate
 
 PLANS = dict(zip(FOLDERS, (COMMAND, VAULT, QUERY), strict=True))
+CHECKS: dict[Path, Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]]] = {
+    command_schema.FOLDER: command_schema.check,
+    vault_schema.FOLDER: vault_schema.check,
+    query_schema.FOLDER: query_schema.check,
+}
+"""What each service asks of its databases before it starts."""
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
@@ -33,6 +45,24 @@ def test_every_revision_can_be_reached_from_empty_and_from_the_one_before(cluste
             step(urls[0], folder, script.revision)
         migrations.upgrade(urls[1], folder)
         assert described(urls[0]) == described(urls[1])
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+async def test_schema_of_the_release_before_is_refused_by_the_check_at_start(cluster: Cluster, folder: Path) -> None:
+    """In the services' own words, with what was found and what is needed; before the first release nothing was."""
+    numbers = [script.revision for script in revisions(folder)]
+    state = f"is at revision {numbers[-2]}" if len(numbers) > 1 else "is empty"
+    with cluster.empty() as name:
+        url = cluster.url(name, COMMAND.owner)
+        for earlier in numbers[-2:-1]:
+            step(url, folder, earlier)
+        async with await psycopg.AsyncConnection.connect(url) as connection:
+            with pytest.raises(SchemaMismatch) as refused:
+                await CHECKS[folder](connection)
+            await connection.rollback()
+            step(url, folder, numbers[-1])
+            await CHECKS[folder](connection)
+    assert refused.value.detail.startswith(f"The database schema {state}, this release needs {numbers[-1]};")
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=lambda plan: plan.name)

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from command_service.infrastructure.event_store.port import Append, NewEvent
+from query_service.infrastructure.schema import head
 from shared_kernel.events.resources import ResourceArchived
 from shared_kernel.messaging.mark import Mark
 from tests.support.chain import PROJECTOR, Chain, run_twinlog
@@ -46,14 +47,15 @@ def test_missing_redis_url_is_one_sentence_and_exit_code_2(variables: dict[str, 
     assert (code, said) == (2, "The settings cannot be used: TWINLOG_REDIS_URL is missing.\n")
 
 
-def test_wrong_schema_version_is_one_sentence_and_exit_code_2(
-    variables: dict[str, str], query_database: Database
+@pytest.mark.parametrize("revision", ["0000", "9999"])
+def test_schema_of_another_release_is_one_sentence_and_exit_code_2(
+    variables: dict[str, str], query_database: Database, revision: str
 ) -> None:
     with psycopg.connect(query_database.owner_url) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+        connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
     code, said = refused(variables)
     assert (code, len(said.splitlines())) == (2, 1)
-    assert "twinlog migrate" in said
+    assert f"is at revision {revision}, this release needs {head()}; run `twinlog migrate`" in said
 
 
 def test_projector_that_finds_neither_mark_nor_feed_waits_and_says_so(variables: dict[str, str]) -> None:

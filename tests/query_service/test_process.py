@@ -1,9 +1,11 @@
 """The query service as a process: how it starts, why it does not, how it stops."""
 
 import httpx2
+import psycopg
 import pytest
 
 from query_service.bootstrap import bootstrap
+from query_service.infrastructure.schema import head
 from query_service.settings import load
 from shared_kernel.errors import StartupRefused
 from tests.support.cluster import Database, Vault
@@ -89,6 +91,17 @@ def test_schema_of_another_release_is_refused(
     for name in ("TWINLOG_QUERY_DATABASE_URL", "TWINLOG_VAULT_DATABASE_URL"):
         code, sentence = refusal_of(variables_of(query_database, vault_database, redis_url, **{name: empty_database}))
         assert (code, "run `twinlog migrate`" in sentence) == (2, True), sentence
+
+
+@pytest.mark.parametrize("revision", ["0000", "9999"])
+def test_older_and_newer_schema_are_refused_with_both_revisions(
+    query_database: Database, vault_database: Vault, redis_url: str, revision: str
+) -> None:
+    with psycopg.connect(query_database.owner_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
+    code, sentence = refusal_of(variables_of(query_database, vault_database, redis_url))
+    assert code == 2
+    assert f"is at revision {revision}, this release needs {head()}; run `twinlog migrate`" in sentence
 
 
 @pytest.mark.unit

@@ -4,6 +4,7 @@ import httpx2
 import psycopg
 import pytest
 
+from command_service.infrastructure.schema import head
 from tests.support.cluster import Database, Vault
 from tests.support.command_process import command_process, start, variables_of
 from tests.support.processes import wait_until
@@ -52,12 +53,12 @@ def test_missing_redis_url_is_one_sentence_and_exit_code_2(variables: dict[str, 
     assert (code, said) == (2, "The settings cannot be used: TWINLOG_REDIS_URL is missing.\n")
 
 
-def test_wrong_schema_version_is_one_sentence_and_exit_code_2(
-    variables: dict[str, str], command_database: Database
+@pytest.mark.parametrize("revision", ["0000", "9999"])
+def test_schema_of_another_release_is_one_sentence_and_exit_code_2(
+    variables: dict[str, str], command_database: Database, revision: str
 ) -> None:
     with psycopg.connect(command_database.owner_url) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0000'")
+        connection.execute("UPDATE alembic_version SET version_num = %s", [revision])
     code, said = refused(variables)
-    assert code == 2
-    assert "twinlog migrate" in said
-    assert len(said.splitlines()) == 1
+    assert (code, len(said.splitlines())) == (2, 1)
+    assert f"is at revision {revision}, this release needs {head()}; run `twinlog migrate`" in said
