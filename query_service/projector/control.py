@@ -60,7 +60,7 @@ class Control:
         """Stores may go and come back, and whatever else goes wrong is told and tried again: nobody stops listening."""
         while not self._tools.stop.is_set():
             try:
-                async with await leases.connect(self._database_url) as session:
+                async with leases.session(self._database_url) as session:
                     await self._stand_by(session)
                     await self._operate(session)
             except Exception as error:  # noqa: BLE001 - see above

@@ -1,13 +1,19 @@
 """Who works on which partition: advisory locks, so that processes share the work without knowing of each other.
 
 Every process holds one membership lock and as many partition locks as is its fair share. Locks end with the session,
-so the partitions of a process that dies are free at once. They only avoid wasted work: safety is the checkpoint.
+so the partitions of a process that dies are free at once, and those of one that is frozen as soon as it has given no
+sign of life for a while. They only avoid wasted work: safety is the checkpoint.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection, sql
+
+from shared_kernel.background import end
 
 MEMBERSHIP = 0x7477_0001
 PARTITION = 0x7477_0002
@@ -17,9 +23,17 @@ OPERATING = 0x7477_0004
 
 MOST_MEMBERS = 256
 
-# A process whose host vanishes must not keep its locks until the server's own TCP patience (hours) ends.
-KEEPALIVE = "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c statement_timeout=10s"
+# A process whose host vanishes must not keep its locks until the server's own TCP patience (hours) ends, and one that
+# is frozen, though its host answers for it, not until somebody notices. Code of a projection that does not come back is
+# interrupted long before: who waits for that is not frozen.
+PATIENCE = (
+    "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c statement_timeout=10s "
+    "-c idle_session_timeout=10s"
+)
+BEAT_EVERY = 1.0
+"""Seconds between signs of life, far below the time-out of an idle session."""
 
+_BEAT = sql.SQL("SELECT 1 AS beat")
 _TRY = sql.SQL("SELECT pg_try_advisory_lock(%s, %s)")
 _RELEASE = sql.SQL("SELECT pg_advisory_unlock(%s, %s)")
 _TAKEN = sql.SQL("""
@@ -29,11 +43,27 @@ _TAKEN = sql.SQL("""
 """)
 
 
-async def connect(url: str) -> AsyncConnection[Any]:
-    """A connection of its own, never a pooled one: locks belong to the session."""
-    return await AsyncConnection.connect(
-        url, autocommit=True, options=KEEPALIVE, application_name="twinlog-projector-leases", connect_timeout=10
-    )
+@asynccontextmanager
+async def session(url: str) -> AsyncIterator[AsyncConnection[Any]]:
+    """A connection of its own, never a pooled one: locks belong to the session. It gives signs of life by itself.
+
+    Raises psycopg.Error.
+    """
+    async with await AsyncConnection.connect(
+        url, autocommit=True, options=PATIENCE, application_name="twinlog-projector-leases", connect_timeout=10
+    ) as connection:
+        alive = asyncio.create_task(_keep_alive(connection))
+        try:
+            yield connection
+        finally:
+            await end(alive)
+
+
+async def _keep_alive(connection: AsyncConnection[Any]) -> None:
+    with suppress(psycopg.Error):  # a session that broke is found by all who use it
+        while True:
+            await asyncio.sleep(BEAT_EVERY)
+            await connection.execute(_BEAT)
 
 
 async def try_lock(connection: AsyncConnection[Any], kind: int, number: int) -> bool:

@@ -47,7 +47,7 @@ class Projector:
         backoff = Backoff(self._tools.stop)
         while not self._tools.stop.is_set():
             try:
-                async with await leases.connect(self._database_url) as session:
+                async with leases.session(self._database_url) as session:
                     await self._work(session, backoff)
             except psycopg.Error as error:  # the pool's time-out is one too
                 self._tools.status.report("database", f"The query database cannot be used ({type(error).__name__}).")
