@@ -4,7 +4,7 @@ Whatever crashes, an event has its effect exactly once, because effect and check
 checkpoint is compared, under lock, with the position that the batch was read from.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ from shared_kernel.events.envelope import StoredRow
 
 Connection = AsyncConnection[Any]
 Enter = Callable[[], Awaitable[Members]]
+Skipped = Mapping[str, Collection[int]]
+"""Positions that a projection is to do without, by its name."""
+
 CHANNEL = "projected"
 _NOTIFY = sql.SQL("SELECT pg_notify(%s, '')")
 
@@ -92,10 +95,15 @@ class Engine:
         async with connection.transaction():
             members = self._ours(await enter())
             works = self._works(members, [arrival for each in batch for arrival in each.arrivals])
-            await way.fold(connection, works)
+            skipped = await way.fold(connection, works, slices)
             if LOG in members:
                 await way.copy(connection, slices)
-            return await _finish(connection, slices, members, works)
+            parked = [(work.unit, event) for work in works for event in work.folding.parked]
+            if parked:
+                await parking.park(connection, parked)
+            await checkpoints.advance(connection, _advances(slices, members, _aside(slices, members, parked, skipped)))
+            await connection.execute(_NOTIFY, (CHANNEL,))
+            return Applied(members, parked)
 
     def _ours(self, members: Members) -> Members:
         """Without projections that only another release knows: what is not folded must not be moved on."""
@@ -110,13 +118,11 @@ class Engine:
         ]
 
 
-async def _fold_all(connection: Connection, works: Sequence[Work]) -> None:
+async def _fold_all(connection: Connection, works: Sequence[Work], slices: Sequence[Slice]) -> Skipped:
     """Two round trips for everybody: read all rows, write all rows."""
-    if not works:
-        return
     async with connection.pipeline():
         any_parked = await parking.ask_any(connection)
-        skipped = await _ask_skipped(connection, works)
+        skipped = await _ask_skipped(connection, slices)
         loading = [await work.ask(connection) for work in works]
     parked = await _blocked(connection, works) if await any_parked.fetchone() == (True,) else {}
     skip = parking.skipped_by_projection(await skipped.fetchall())
@@ -126,23 +132,23 @@ async def _fold_all(connection: Connection, works: Sequence[Work]) -> None:
     async with connection.pipeline():
         for work in works:
             await work.write(connection)
+    return skip
 
 
-async def _fold_one_by_one(connection: Connection, works: Sequence[Work]) -> None:
-    if not works:
-        return
+async def _fold_one_by_one(connection: Connection, works: Sequence[Work], slices: Sequence[Slice]) -> Skipped:
     parked = await _blocked(connection, works)
-    skip = parking.skipped_by_projection(await (await _ask_skipped(connection, works)).fetchall())
+    skip = parking.skipped_by_projection(await (await _ask_skipped(connection, slices)).fetchall())
     for work in works:
         work.folding.begin({}, parked.get(work.unit, ()), skip.get(work.unit.projection, ()))
         await work.fold_one_by_one(connection)
+    return skip
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """How a batch is handled: its events together, or each for itself when they cannot be."""
 
-    fold: Callable[[Connection, Sequence[Work]], Awaitable[None]]
+    fold: Callable[[Connection, Sequence[Work], Sequence[Slice]], Awaitable[Skipped]]
     copy: Callable[[Connection, Sequence[Slice]], Awaitable[None]]
 
 
@@ -151,30 +157,32 @@ _ONE_BY_ONE = Way(_fold_one_by_one, audit_copy.merge)
 
 
 async def _blocked(connection: Connection, works: Sequence[Work]) -> Mapping[Unit, set[Stream]]:
-    return await parking.blocked(connection, {step.stream for work in works for step in work.steps})
+    streams = {step.stream for work in works for step in work.steps}
+    return await parking.blocked(connection, streams) if streams else {}
 
 
-async def _ask_skipped(connection: Connection, works: Sequence[Work]) -> psycopg.AsyncCursor[Any]:
-    return await parking.ask_skipped(connection, [step.arrival.row.position for work in works for step in work.steps])
+async def _ask_skipped(connection: Connection, slices: Sequence[Slice]) -> psycopg.AsyncCursor[Any]:
+    return await parking.ask_skipped(
+        connection, [row.position for events in slices for row in (events.rows[0], events.rows[-1])]
+    )
 
 
-async def _finish(connection: Connection, slices: Sequence[Slice], members: Members, works: Sequence[Work]) -> Applied:
-    parked = [(work.unit, event) for work in works for event in work.folding.parked]
-    if parked:
-        await parking.park(connection, parked)
-    await checkpoints.advance(connection, _advances(slices, members, _aside(works)))
-    await connection.execute(_NOTIFY, (CHANNEL,))
-    return Applied(members, parked)
+def _aside(
+    slices: Sequence[Slice], members: Members, parked: Sequence[tuple[Unit, Parked]], skipped: Skipped
+) -> Mapping[tuple[Unit, int], int]:
+    """The sum of what each unit parked or skipped, by partition.
 
-
-def _aside(works: Sequence[Work]) -> Mapping[tuple[Unit, int], int]:
-    """The sum of what each unit parked or skipped, by partition."""
+    An event is skipped whether or not the unit has a fold for it: the books say so, and a release may know it anew.
+    """
+    left_out = [(unit, event.partition, event.row) for unit, event in parked]
+    for unit in members:
+        if positions := skipped.get(unit.projection):
+            left_out += [
+                (unit, events.partition, row) for events in slices for row in events.rows if row.position in positions
+            ]
     aside: dict[tuple[Unit, int], int] = {}
-    for work in works:
-        left_out = [(event.partition, event.row) for event in work.folding.parked]
-        left_out += [(step.arrival.partition, step.arrival.row) for step in work.folding.skipped]
-        for partition, row in left_out:
-            aside[work.unit, partition] = aside.get((work.unit, partition), 0) + digest(row)
+    for unit, partition, row in left_out:
+        aside[unit, partition] = aside.get((unit, partition), 0) + digest(row)
     return aside
 
 

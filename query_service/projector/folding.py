@@ -85,7 +85,6 @@ class Pass:
         self._skip: frozenset[int] = frozenset()
         self.rows: dict[Key, Row | None] = {}
         self.parked: list[Parked] = []
-        self.skipped: list[Step] = []
 
     def begin(self, rows: Mapping[Key, Row], blocked: Iterable[Stream], skip: Iterable[int] = ()) -> None:
         """Start from these rows; streams in `blocked` are parked already, events at positions in `skip` left out."""
@@ -103,8 +102,8 @@ class Pass:
 
     def _advance(self, step: Step) -> None:
         if self._skip and step.arrival.row.position in self._skip:
-            self.skipped.append(step)
-        elif self._blocked and step.stream in self._blocked:
+            return
+        if self._blocked and step.stream in self._blocked:
             self._set_aside(step, Trouble.behind())
         elif step.fold is None:
             self.park(step, step.trouble or Trouble.behind())
