@@ -13,6 +13,7 @@ from query_service.projector.checkpoints import LOG, Unit
 from query_service.projector.rebuild import rebuild
 from query_service.projector.switch import roll_back, switch
 from tests.projector.test_control import NAME, write
+from tests.projector.test_projector import shares
 from tests.support.read_side import ReadSide, eventually, reader_of
 from tests.support.tallies import PROJECTION, TallyRaised
 
@@ -40,9 +41,9 @@ async def seen(side: ReadSide, freshness: Freshness) -> tuple[int, int]:
 async def test_no_reader_skips_what_a_stalled_partition_holds_back(side: ReadSide) -> None:
     write(side, 20)
     await side.publish()
-    async with reader_of(side) as freshness, side.projector(), side.projector():
+    async with reader_of(side) as freshness, side.projector() as first, side.projector() as second:
         await side.caught_up()
-        await asyncio.sleep(1.5)  # the two have shared the partitions by now
+        await eventually(lambda: shares(first, second, (4, 4)), "the two have shared the partitions")
         async with side.pool.connection() as stall, stall.transaction():
             await stall.execute(
                 "SELECT position FROM public.checkpoints WHERE projection = %s AND partition = 0 FOR UPDATE",

@@ -21,7 +21,8 @@ from tests.projector.test_folding import A, B, arrivals, folded, opened, positio
 from tests.support.read_side import ReadSide, eventually, write
 from tests.support.tallies import PROJECTION, TallyRaised, on_raised
 
-LIMIT = 0.1
+LIMIT = 0.5
+"""Seconds; a loaded machine does not let anything innocent look as slow as that twice in a row."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,12 +30,16 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "LIMIT", LIMIT)
 
 
+RINGS_AFTER = 0.3
+
+
 @pytest.fixture
 def alarm() -> Iterator[list[float]]:
-    """A timer of somebody else's, which rings 0.3 s after the test has begun; when it rang."""
+    """A timer of somebody else's, which rings `RINGS_AFTER` seconds later; how long it took."""
+    begun = time.monotonic()
     rang: list[float] = []
-    handler = signal.signal(signal.SIGALRM, lambda *_: rang.append(time.monotonic()))
-    left, interval = signal.setitimer(signal.ITIMER_REAL, 0.3)
+    handler = signal.signal(signal.SIGALRM, lambda *_: rang.append(time.monotonic() - begun))
+    left, interval = signal.setitimer(signal.ITIMER_REAL, RINGS_AFTER)
     yield rang
     signal.signal(signal.SIGALRM, handler)
     signal.setitimer(signal.ITIMER_REAL, left, interval)
@@ -86,20 +91,20 @@ def test_key_that_is_never_computed_parks_its_event() -> None:
 
 
 def test_much_work_on_many_events_is_not_too_slow() -> None:
-    with watched(0.02) as watch:
-        for number in range(20):
+    with watched(LIMIT) as watch:
+        for number in range(30):
             watch.busy = str(number)
-            time.sleep(0.01)
+            time.sleep(LIMIT / 10)
 
 
 def test_timer_of_somebody_else_goes_on(alarm: list[float]) -> None:
-    begun = time.monotonic()
+    deadline = time.monotonic() + 30
     with pytest.raises(TooSlow):
         be_interrupted()
     while not alarm:
-        assert time.monotonic() < begun + 5
+        assert time.monotonic() < deadline
         time.sleep(0.01)
-    assert alarm[0] - begun >= 0.2
+    assert alarm[0] >= 0.9 * RINGS_AFTER
 
 
 def test_other_threads_are_left_alone() -> None:
@@ -138,7 +143,11 @@ async def test_projector_parks_what_hangs_and_goes_on(side: ReadSide) -> None:
             return "TooSlow" in (await tools.status.readiness())["parked"]
 
         await eventually(told, "what hangs is named")
-    assert sorted((await side.totals()).values()) == [0, *[1] * 10]
+
+        async def flowed() -> bool:
+            return sorted((await side.totals()).values()) == [0, *[1] * 10]
+
+        await eventually(flowed, "all others flow")
 
 
 async def test_table_that_is_locked_holds_the_batch_up_and_loses_nothing(side: ReadSide) -> None:

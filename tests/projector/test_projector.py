@@ -260,18 +260,18 @@ async def test_graceful_stop_ends_within_a_moment(side: ReadSide) -> None:
     async with side.projector():
         await asyncio.sleep(0.3)
         started = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - started < 2
+    assert asyncio.get_running_loop().time() - started < 10
 
 
 async def test_redis_that_does_not_answer_is_reported_and_forgiven(side: ReadSide) -> None:
     await side.register()
     write(side, 3)
     await side.publish()
-    async with Redis.from_url(side.redis_url, socket_timeout=0.4, retry=Retry(NoBackoff(), 0)) as impatient:
+    async with Redis.from_url(side.redis_url, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)) as impatient:
         side.redis, patient = impatient, side.redis
         async with side.projector() as tools:
             await side.caught_up()
-            await patient.client_pause(1_500)
+            await patient.client_pause(4_000)
             await eventually(lambda: has_reason(tools, "redis"), "Redis is reported")
             await eventually(lambda: has_no_reason(tools, "redis"), "Redis is back")
             write(side, 3)

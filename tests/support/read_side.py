@@ -39,6 +39,7 @@ from shared_kernel.privacy.vault import KeyVault
 from tests.support.feed_server import CREDENTIAL, FeedServer
 from tests.support.history import History
 from tests.support.tallies import PROJECTION, REGISTRY, TallyOpened, TallyRaised
+from tests.support.waiting import ended
 
 KEK = Kek(1, {1: bytes(range(32))})
 
@@ -86,8 +87,7 @@ class ReadSide:
             yield tools
         finally:
             tools.stop.set()
-            async with asyncio.timeout(10):
-                await running
+            await ended(running)
 
     async def register(self, *projections: Projection) -> None:
         """What a projector does when it starts for the first time."""
@@ -139,7 +139,7 @@ class ReadSide:
             cursor = await connection.execute(query, (unit.projection, unit.generation))
             return [position for (position,) in await cursor.fetchall()]
 
-    async def caught_up(self, unit: Unit = LOG, seconds: float = 15.0) -> None:
+    async def caught_up(self, unit: Unit = LOG, seconds: float = 30.0) -> None:
         """Wait until a unit has handled the whole log."""
         await eventually(lambda: self._is_level(unit), f"{unit} has handled everything", seconds)
 
@@ -147,7 +147,7 @@ class ReadSide:
         return await self.positions(unit) == self.history.last()
 
 
-async def eventually(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> None:
+async def eventually(condition: Callable[[], Any], what: str, seconds: float = 30.0) -> None:
     """Look until something holds; fail with a sentence when it does not in time."""
     deadline = time.monotonic() + seconds
     while not await condition():

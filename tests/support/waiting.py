@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from shared_kernel.background import end
+
 LOOK_EVERY = 0.05
 
 
@@ -19,3 +21,11 @@ async def eventually(holds: Callable[[], Any | Awaitable[Any]], what: str, secon
             return
         assert asyncio.get_running_loop().time() < deadline, f"waited {seconds:g} s in vain for {what}"
         await asyncio.sleep(LOOK_EVERY)
+
+
+async def ended(task: asyncio.Task[Any], seconds: float = 30.0) -> None:
+    """Wait for a task that was told to stop; one that does not in time is ended all the same, and that is a failure."""
+    _, late = await asyncio.wait((task,), timeout=seconds)
+    await end(task)
+    assert not late, f"told to stop, {task.get_coro()} had not ended after {seconds:g} s"
+    task.result()

@@ -23,6 +23,7 @@ from shared_kernel.messaging.partition import stream_key
 from shared_kernel.observability import Metrics
 from tests.support.cluster import Database
 from tests.support.history import METADATA
+from tests.support.waiting import ended
 
 TOPIC = "tests.Happened.v1"
 PARTITIONS = 8
@@ -69,8 +70,7 @@ class WriteSide:
             yield status
         finally:
             stop.set()
-            async with asyncio.timeout(10):
-                await running
+            await ended(running)
 
     async def mark(self) -> Mark | None:
         stored = await self.redis.get(MARK_KEY)
