@@ -50,6 +50,8 @@ DEMANDS = (
     Demand("events-only/32", "plain-insert/32", 1, 2),
     Demand("everything/32", "library/32", 8, 12),
     Demand("events-only/1", "plain-insert/1", 1 / 1.5),
+    Demand("events-only/1/2KB", "plain-insert/1/2KB", 1 / 1.5),
+    Demand("events-only/1/at-2M", "plain-insert/1/at-2M", 1 / 1.5),
     Demand("events-only/32", "without-leaf/32", 0.85, 0.9),
     Demand("events-only/32/at-10k", "events-only/32/at-2M", 1.5, 1.2, at_most=True),
     Demand("read-by-id/32/at-10k", "read-by-id/32/at-2M", 1.5, 1.2, at_most=True),

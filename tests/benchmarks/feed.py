@@ -10,8 +10,9 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import httpx2
 import orjson
@@ -20,11 +21,16 @@ from psycopg import sql
 
 from deploy.local.databases import COMMAND, VAULT
 from shared_kernel.messaging.feed import FEED_PATH, PAGE_LIMIT
+from tests.benchmarks import document
+from tests.benchmarks.section import Demand, sentence
 from tests.support import results
 from tests.support.cluster import Database, Vault, running_cluster
 from tests.support.command_process import command_process, variables_of
 from tests.support.command_side import settings_of
 from tests.support.large_log import fill
+
+DEMANDS = (Demand("feed", "copy_text", 1),)
+"""As fast as the database can say the same rows as text."""
 
 PARTITION = 3
 LINE = 4_096
@@ -61,11 +67,6 @@ def seconds(run: Callable[[], int]) -> float:
     begun = time.perf_counter()
     run()
     return time.perf_counter() - begun
-
-
-def ratio(of_copy: list[float], of_feed: list[float]) -> float:
-    """The median over the rounds."""
-    return round(statistics.median(copy / feed for copy, feed in zip(of_copy, of_feed, strict=True)), 2)
 
 
 @contextmanager
@@ -105,20 +106,33 @@ def main() -> None:
         for name, run in list(runs.items()) * options.rounds:  # in turn: who shares the machine changes
             found[name].append(seconds(run))
         of_partition = fed(http, partition=PARTITION)
-    rates = {name: round(options.events / statistics.median(each)) for name, each in found.items()}
-    rates["feed_of_one_partition"] = round(of_partition / statistics.median(found["feed_of_one_partition"]))
-    figures = {
+    counts = dict.fromkeys(found, options.events) | {"feed_of_one_partition": of_partition}
+    report = {
+        "section": "feed",
+        "title": "The feed against COPY",
         "events": options.events,
         "bytes_per_event_as_text": round(size / options.events),
         "page": PAGE_LIMIT,
-        "rounds": options.rounds,
-        "events_per_second": rates,
-        "ratios": {f"feed/{name}": ratio(found[name], found["feed"]) for name in ("copy_text", "copy_binary")},
-        "seconds": {name: [round(each, 3) for each in times] for name, times in found.items()},
+        **figures_of(found, counts),
     }
-    sys.stdout.write(orjson.dumps(figures, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(orjson.dumps(report, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.writelines(f"{sentence(verdict)}\n" for verdict in report["ratios"])
     if options.keep:
-        results.write("feed", figures)
+        results.write("bench-feed", report)
+        document.main()
+
+
+def figures_of(found: Mapping[str, Sequence[float]], counts: Mapping[str, int]) -> dict[str, Any]:
+    """What was found, in seconds of each round, as every section of the benchmarks says it."""
+    rows = {name: {"per_second": round(counts[name] / statistics.median(times))} for name, times in found.items()}
+    verdicts = [demand.judge(rows) for demand in DEMANDS]
+    return {
+        "seconds": round(statistics.median(found["feed"]), 2),
+        "rounds": len(found["feed"]),
+        "figures": rows,
+        "ratios": [verdict for verdict in verdicts if verdict is not None],
+        "runs": {name: [{"seconds": round(each, 3)} for each in times] for name, times in found.items()},
+    }
 
 
 if __name__ == "__main__":

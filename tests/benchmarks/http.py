@@ -9,7 +9,7 @@ encryption, metrics, log lines for each request, fsync on. What one worker can d
 and projector wait until its run is over; in `ours/post-delivered` they publish and project every event meanwhile, which
 on two cores also measures how all of them share the second one. Two figures count: the rate, and the processor time
 that a request costs the server, which stays true when others use this machine. The bare echo reads a body and answers
-it (`echo/post`); `echo/get` reads an id from its path and is there for comparison.
+it (`echo/post`); `echo/get` reads an id from its path, and what answers a GET is held against both.
 """
 
 import asyncio
@@ -55,6 +55,8 @@ RATES = (
     Demand("ours/post", "echo/post", 0.4, 0.5),
     Demand("ours/get", "echo/post", 0.5, 0.6),
     Demand("ours/get-304", "echo/post", 0.7, 0.9),
+    Demand("ours/get", "echo/get", 0.5, 0.6),
+    Demand("ours/get-304", "echo/get", 0.7, 0.9),
 )
 BY_THE_BOOK = (Demand("ours/post", "book/post", 6, 10), Demand("ours/post-delivered", "book/post", 6, 10))
 DELIVERED = (Demand("ours/post-delivered", "echo/post", 0.4, 0.5),)

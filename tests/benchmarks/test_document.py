@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.benchmarks import document, plot
 from tests.benchmarks.section import Demand
 
-REPORT = {
+REPORT: dict[str, Any] = {
     "at": "2026-11-23T20:00:00+00:00",
     "commit": "0123456789",
     "machine": {
@@ -28,6 +29,7 @@ REPORT = {
         "theirs/32": {"per_second": 1_000, "p50_ms": 30},
     },
     "ratios": [],
+    "runs": {"ours/1": [{}], "ours/32": [{}] * 3, "theirs/32": [{}] * 3},
     "not_run": {"emmett/32": "there is no Node here"},
 }
 
@@ -36,6 +38,7 @@ TEXT = "before\n<!-- bench: some -->\nold\n<!-- end -->\nafter\n"
 
 def kept(folder: Path) -> Path:
     (folder / "bench-some.json").write_text(json.dumps(REPORT))
+    (folder / "other.json").write_text(json.dumps({"rounds": 7}))
     return folder
 
 
@@ -52,10 +55,29 @@ def test_part_between_the_marks_is_made_anew_and_nothing_else(tmp_path: Path) ->
     written = document.written(TEXT, kept(tmp_path))
     assert written.startswith("before\n<!-- bench: some -->\n")
     assert written.endswith("<!-- end -->\nafter\n")
-    assert "| ours/32 | 20,000 | 1.25 |" in written
+    assert "| ours/32 | 20,000 | 1.25 | 3 |" in written
+    assert "as many rounds as each row says" in written
     assert "- emmett/32: not run, there is no Node here" in written
     assert "old" not in written
     assert document.written(written, tmp_path) == written
+
+
+def test_rows_are_judged_by_what_is_demanded_now(tmp_path: Path) -> None:
+    demands = {
+        "some": (Demand("ours/32", "theirs/32", 18, 25), Demand("ours/32", "theirs/32", 21), Demand("a", "b", 1))
+    }
+    written = document.written(TEXT, kept(tmp_path), demands)
+    assert "- ours/32 = 20.0 x theirs/32 (at least 18, goal 25): reached" in written
+    assert "- ours/32 = 20.0 x theirs/32 (at least 21): FALLS SHORT" in written
+    assert written.count(" x ") == 2
+
+
+def test_rounds_are_said_once_when_they_are_the_same(tmp_path: Path) -> None:
+    runs: dict[str, Any] = {name: [{}] * 3 for name in REPORT["figures"]}
+    (tmp_path / "bench-some.json").write_text(json.dumps({**REPORT, "runs": runs}))
+    written = document.written(TEXT, tmp_path)
+    assert "| ours/32 | 20,000 | 1.25 |\n" in written
+    assert "runs of 2 s, 3 rounds, real-time" in written
 
 
 def test_part_without_results_says_so(tmp_path: Path) -> None:
@@ -65,9 +87,15 @@ def test_part_without_results_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "planted"),
     [
-        ("It reaches 20,000 a second, 1,234 with one writer, in 1.25 ms.", []),
-        ("It reaches 21,000 a second.", ["21,000"]),
-        ("It takes 1.26 ms.", ["1.26"]),
+        ("`docs/results/bench-some.json`: 20,000 a second, 1,234 with one writer, in 1.25 ms.", []),
+        ("`docs/results/bench-some.json`: 21,000 a second.", ["21,000"]),
+        ("`docs/results/bench-some.json`: 1.26 ms.", ["1.26"]),
+        ("## Some\n\nIt stands in docs/results/bench-some.json.\n\nIt reaches 20,000 a second.", []),
+        ("<!-- bench: some -->\n77\n<!-- end -->\n\nIt reaches 20,000 a second.", []),
+        ("It reaches 20,000 a second.", ["20,000"]),
+        ("docs/results/bench-some.json\n\n## Others\n\nIt reaches 20,000 a second.", ["20,000"]),
+        ("docs/results/bench-some.json\n\n- docs/results/other.json: 20,000 a second.", ["20,000"]),
+        ("docs/results/bench-some.json\n\n- docs/results/other.json: 7 rounds, in decision 20.", []),
         ("Port `5432`, [a link](0017-x.md), PostgreSQL's uuid7, ```\n99\n```", []),
         ("<!-- bench: x -->\n77\n<!-- end -->", []),
         ("# 3 ways", []),

@@ -17,7 +17,7 @@ def test_short_run_reports_every_contestant(tmp_path: Path) -> None:
     main(["--section", "http", "--seconds", "0.5", "--rounds", "1", "--out", str(tmp_path)])
     report = json.loads((tmp_path / "bench-http.json").read_text())
     judged = {name for demand in Http.demands for name in (demand.ours, demand.theirs)}
-    assert set(report["figures"]) == judged | {"echo/get"}
+    assert set(report["figures"]) == judged
     assert all(figures["per_second"] > 0 and figures["cpu_us"] > 0 for figures in report["figures"].values())
     assert len(report["ratios"]) == len(Http.demands)
 
