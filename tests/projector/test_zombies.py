@@ -43,7 +43,7 @@ async def test_zombie_within_its_transaction_and_its_successor_have_one_effect(
     tally = open_and_raise(side, *([1] * 9))
     await side.publish()
     async with (
-        await leases.connect(side.query_url) as session,
+        leases.session(side.query_url) as session,
         await AsyncConnection.connect(side.query_url, autocommit=True) as zombie,
     ):
         lease = Leases(session, side.history.partitions)
