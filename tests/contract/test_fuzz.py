@@ -18,6 +18,11 @@ from tests.support import results
 from tests.support.load import PASSWORD, PATIENCE
 from tests.support.stack import Stack
 
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
+BOTH = ("command", "query")
+ENOUGH_FOR_ALL = 300
+"""Seconds in which every operation of both has its turn; a shorter campaign may be cut before."""
+
 Caller = Callable[..., Callable[[], str]]
 
 
@@ -73,6 +78,11 @@ def documented(api: str, stack: Stack) -> tuple[dict[str, Any], str]:
     return document, stack.command_url if api == "command" else stack.query_url
 
 
+def operations(document: dict[str, Any]) -> set[str]:
+    """All of them, named as a campaign names them."""
+    return {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item.keys() & METHODS}
+
+
 def assert_nothing_found(figures: Figures) -> None:
     assert not figures.errors
     assert not figures.failures, "\n\n".join(f"{name}\n{said}" for name, said in figures.failures.items())
@@ -87,6 +97,7 @@ def test_generated_requests_meet_documented_answers(stack: Stack, api: str, call
     tenant, neighbour = new_tenant(stack)
     figures = campaign(*documented(api, stack), caller(stack, tenant), plan, neighbour)
     assert_nothing_found(figures)
+    assert figures.operations == operations(documented(api, stack)[0])
     assert figures.requests >= 30
     assert figures.probes > 0
 
@@ -115,6 +126,8 @@ def test_ten_minutes_of_generated_requests_meet_documented_answers(stack: Stack)
         rounds += 1
     write(seed, rounds, seconds, total)
     assert_nothing_found(total)
+    if seconds >= ENOUGH_FOR_ALL:
+        assert total.operations == set[str]().union(*(operations(documented(api, stack)[0]) for api in BOTH))
 
 
 def write(seed: int, rounds: int, seconds: int, figures: Figures) -> None:
