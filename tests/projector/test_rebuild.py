@@ -173,7 +173,7 @@ async def test_switch_is_announced_to_readers(side: ReadSide) -> None:
     async with side.pool.connection() as listener:
         await listener.execute("LISTEN projected")
         await switch(side.pool, "tallies")
-        heard = [note.channel async for note in listener.notifies(timeout=5, stop_after=1)]
+        heard = [note.channel async for note in listener.notifies(timeout=30, stop_after=1)]
         await listener.execute("UNLISTEN projected")
     assert heard == ["projected"]
 
