@@ -11,18 +11,17 @@ from random import Random
 from typing import Any
 
 import httpx2
-import psycopg
 import pytest
 
 from shared_kernel.events.envelope import StoredRow
 from tests.chaos.household import Household, Strike, household
 from tests.support import results
 from tests.support.aftermath import (
-    COLUMNS,
     CREATED,
     assert_log_equals,
     assert_log_is_sound,
     assert_read_model_equals,
+    read_audit_copy,
     read_log,
     until_ready,
 )
@@ -89,14 +88,6 @@ async def chaos(stack: Stack, rounds: int, seed: int) -> Campaign:
             await stretch(stack, house, min(left, AT_A_STRETCH), chance, campaign)
     campaign.seconds = time.monotonic() - begun
     return campaign
-
-
-def read_audit_copy(stack: Stack) -> list[StoredRow]:
-    """The whole audit copy, straight from the query database."""
-    kept = json.loads((stack.data / "secrets" / "environment.json").read_text())
-    with psycopg.connect(kept["query"]["QUERY_DATABASE_URL"]) as connection:
-        query = f"SELECT {COLUMNS} FROM public.audit_events ORDER BY position"  # noqa: S608 - names of our own class
-        return [StoredRow(*row) for row in connection.execute(query.encode())]
 
 
 def told(stack: Stack, *words: str) -> Any:

@@ -13,6 +13,7 @@ from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.leaf import leaf_of
 from tests.support.load import PATIENCE, Author, History
 from tests.support.stack import Stack
+from tests.support.waiting import eventually
 
 COLUMNS = ", ".join(StoredRow._fields)
 CREATED = "resources.ResourceCreated.v1"
@@ -24,6 +25,24 @@ def read_log(stack: Stack) -> list[StoredRow]:
     with psycopg.connect(kept["command"]["COMMAND_DATABASE_URL"]) as connection:
         query = f"SELECT {COLUMNS} FROM events ORDER BY position"  # noqa: S608 - names from our own class
         return [StoredRow(*row) for row in connection.execute(query.encode())]
+
+
+def read_audit_copy(stack: Stack) -> list[StoredRow]:
+    """The whole audit copy, straight from the query database."""
+    kept = json.loads((stack.data / "secrets" / "environment.json").read_text())
+    with psycopg.connect(kept["query"]["QUERY_DATABASE_URL"]) as connection:
+        query = f"SELECT {COLUMNS} FROM public.audit_events ORDER BY position"  # noqa: S608 - names of our own class
+        return [StoredRow(*row) for row in connection.execute(query.encode())]
+
+
+async def assert_audit_copy_equals(rows: Sequence[StoredRow], stack: Stack) -> None:
+    """The copy comes to hold every row of the log, byte for byte, and nothing else up to there."""
+
+    def holds() -> bool:
+        copied = read_audit_copy(stack)
+        return copied[: len(rows)] == list(rows)
+
+    await eventually(holds, "the audit copy to equal the log", PATIENCE)
 
 
 def assert_log_is_sound(rows: Sequence[StoredRow]) -> None:
