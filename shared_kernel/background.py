@@ -20,16 +20,16 @@ async def together(works: Sequence[Coroutine[Any, Any, T]]) -> Sequence[T]:
     return [task.result() for task in tasks]
 
 
-async def end(*tasks: asyncio.Task[Any] | None) -> None:
+async def end(*tasks: asyncio.Task[Any] | None, again: float | None = None) -> None:
     """Cancel tasks until each has ended, however it ends; an error that one ended with stays in the task.
 
     Once may not be enough: a driver that is interrupted while it asks a database may answer with an error of its own
     instead, and before Python 3.12 `asyncio.wait_for`, with which psycopg and redis wait, loses a cancellation that
-    arrives together with what it waits for.
+    arrives together with what it waits for. A task that needs its time to end is told again after `again` seconds only.
     """
     going_on = {task for task in tasks if task is not None}
     while going_on := {task for task in going_on if not task.done()}:
         for task in going_on:
             task.cancel()
-        await asyncio.wait(going_on, timeout=AGAIN)
+        await asyncio.wait(going_on, timeout=AGAIN if again is None else again)
     await asyncio.gather(*filter(None, tasks), return_exceptions=True)  # so that none is said never to have been read

@@ -9,14 +9,17 @@ import psycopg
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from shared_kernel.background import end
 from shared_kernel.errors import SchemaMismatch, ServiceUnavailable, StartupRefused
 from shared_kernel.observability import configure_logging
 from shared_kernel.settings import SharedSettings
-from shared_kernel.web.server import GC_THRESHOLD, run
+from shared_kernel.web.server import GC_THRESHOLD, GRACE_SECONDS, run
 
 EXIT_REFUSED = 2
 EXIT_UNREACHABLE = 3
 CONNECT_SECONDS = 5
+SERVING_ENDS = GRACE_SECONDS + 5.0
+"""Seconds after which probes that should have stopped serving are told once more."""
 
 S = TypeVar("S", bound=SharedSettings)
 Check = Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]]
@@ -59,7 +62,7 @@ async def work_and_serve(
     tasks = [asyncio.create_task(work), asyncio.create_task(serving)]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
-    tasks[1].cancel()
+    await end(tasks[1], again=SERVING_ENDS)
     for ended in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(ended, Exception):
             raise ended

@@ -79,14 +79,14 @@ class Measured:
 
 
 def in_threads(once: Callable[[], object], load: Load) -> Measured:
-    """`once` over and over from as many threads."""
+    """`once` over and over from as many threads, and by each at least once."""
     latencies: list[list[float]] = [[] for _ in range(load.writers)]
     start = threading.Barrier(load.writers + 1)
     end = [0.0]
 
     def write(mine: list[float]) -> None:
         start.wait()
-        while (began := time.perf_counter()) < end[0]:
+        while (began := time.perf_counter()) < end[0] or not mine:
             once()
             mine.append(time.perf_counter() - began)
 
@@ -102,15 +102,18 @@ def in_threads(once: Callable[[], object], load: Load) -> Measured:
 
 
 async def in_tasks(onces: list[Once], seconds: float, each: int = 1) -> Measured:
-    """Each of `onces` over and over in a task of its own."""
+    """Each of `onces` over and over in a task of its own, and at least once."""
     latencies: list[float] = []
     began = time.perf_counter()
     end = began + seconds
 
     async def write(once: Once) -> None:
-        while (at := time.perf_counter()) < end:
+        at = time.perf_counter()
+        while True:
             await once()
             latencies.append(time.perf_counter() - at)
+            if (at := time.perf_counter()) >= end:
+                return
 
     await asyncio.gather(*map(write, onces))
     return Measured(time.perf_counter() - began, latencies, each)

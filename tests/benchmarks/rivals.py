@@ -31,6 +31,8 @@ from tests.benchmarks.contestants import (
 PACKAGES = Path(__file__).parent / "peers"
 """Where npm puts what the lock file names."""
 
+NPM_SECONDS = 60
+
 MESSAGE_DB = PACKAGES / "node_modules" / "@eventide" / "message-db" / "database"
 BLOCK = 500
 """Events in one COPY."""
@@ -150,9 +152,16 @@ def why_no_packages() -> str:
         return "there is no Node here"
     if MESSAGE_DB.exists():
         return ""
-    done = subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-progress"], cwd=PACKAGES, capture_output=True, check=False, timeout=300
-    )
+    try:
+        done = subprocess.run(
+            [npm, "ci", "--ignore-scripts", "--no-progress"],
+            cwd=PACKAGES,
+            capture_output=True,
+            check=False,
+            timeout=NPM_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"npm had not installed it after {NPM_SECONDS} seconds"
     return "" if done.returncode == 0 else "npm could not install it"
 
 

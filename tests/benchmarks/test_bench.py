@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.benchmarks import contestants, rivals
 from tests.benchmarks.__main__ import main
 from tests.benchmarks.appends import DAILY, DEMANDS, FULL, rows_of
 from tests.benchmarks.rivals import CONTESTANTS, FROM_NPM, why_no_packages
@@ -39,6 +40,24 @@ def test_packages_from_npm_are_measured_where_they_are(tmp_path: Path, capsys: p
 def test_without_node_nothing_from_npm_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert why_no_packages() == "there is no Node here"
+
+
+def test_npm_that_does_not_come_to_an_end_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("npm", "node"):
+        (tmp_path / name).write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(rivals, "MESSAGE_DB", tmp_path / "not-installed")
+    monkeypatch.setattr(rivals, "NPM_SECONDS", 0.2)
+    assert why_no_packages() == "npm had not installed it after 0.2 seconds"
+
+
+async def test_slow_machine_measures_each_writer_once_at_least() -> None:
+    async def once() -> None:
+        pass
+
+    assert len(contestants.in_threads(lambda: None, contestants.Load("", 3, seconds=0)).latencies) >= 3
+    assert len((await contestants.in_tasks([once] * 3, seconds=0)).latencies) >= 3
 
 
 def test_lock_file_of_the_packages_names_no_place() -> None:

@@ -31,7 +31,7 @@ async def ready(command_side: CommandSide) -> tuple[int, dict[str, str]]:
 
 async def recovered(command_side: CommandSide) -> None:
     """Wait until the service says that it is ready again, by itself and soon."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await ready(command_side))[0] != 200:  # noqa: ASYNC110 - what is asked runs elsewhere
             await asyncio.sleep(0.05)
 
@@ -57,10 +57,11 @@ async def test_away_vault_is_said_and_refuses_who_needs_it(
 async def test_away_log_is_said_and_refuses_everybody(
     command_database: Database, vault_database: Vault, cluster: Cluster
 ) -> None:
-    store = PostgresEventStore(command_database.app_url, topics=registry().by_topic.keys(), patience=1.0)
+    store = PostgresEventStore(command_database.app_url, topics=registry().by_topic.keys())
     async with command_side_of(command_database, vault_database, log=store) as side:
         ada = await side.register()
         path = await side.create_resource(ada)
+        store._appender._patience = store._pool.timeout = 1.0
         close(cluster, command_database.name)
         status, checks = await ready(side)
         assert (status, checks["vault"]) == (503, "ok")
@@ -70,6 +71,7 @@ async def test_away_log_is_said_and_refuses_everybody(
             assert refused.status_code == 503
             assert refused.headers["Retry-After"]
         reopen(cluster, command_database.name)
+        store._appender._patience = store._pool.timeout = 10.0
         await recovered(side)
         assert (await side.send("POST", f"{path}/archive", by=ada)).status_code == 200
 

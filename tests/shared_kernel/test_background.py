@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared_kernel import background
+from shared_kernel import background, process
 
 
 async def deaf(times: int) -> None:
@@ -73,3 +73,33 @@ async def test_first_error_is_raised_as_it_is_once_all_have_ended() -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the test's own, and it says nothing
         await background.together([answer(1, ended), broken()])
     assert ended == [1]
+
+
+async def test_process_whose_work_has_failed_ends_even_if_its_probes_lose_a_cancellation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "SERVING_ENDS", 0.01)
+    stop = asyncio.Event()
+    with pytest.raises(ValueError, match=r"^$"):
+        await asyncio.wait_for(process.work_and_serve(broken(), deaf(2), stop), 30)
+    assert stop.is_set()
+
+
+async def test_task_that_needs_its_time_to_end_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "AGAIN", 0.01)
+    told = 0
+
+    async def careful() -> None:
+        nonlocal told
+        while True:
+            try:
+                await asyncio.sleep(0.2 if told else 60)
+            except asyncio.CancelledError:
+                told += 1
+            else:
+                return
+
+    task = asyncio.create_task(careful())
+    await asyncio.sleep(0)
+    await background.end(task, again=30)
+    assert told == 1

@@ -21,6 +21,7 @@ from shared_kernel.auth.elevation import ELEVATED
 from shared_kernel.auth.principal import Principal
 from shared_kernel.web.server import serve
 from tests.support.cluster import Database, Vault
+from tests.support.waiting import server_ended
 
 PASSWORD = "winter-otter-plays-chess"
 
@@ -122,5 +123,4 @@ async def command_side_of(
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port.result()}", timeout=20) as http:
             yield CommandSide(services, http, command)
     finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        await server_ended(serving)

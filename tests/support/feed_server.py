@@ -19,6 +19,7 @@ from shared_kernel.messaging.feed import (
 )
 from shared_kernel.web.server import serve
 from tests.support.history import History
+from tests.support.waiting import server_ended
 
 CREDENTIAL = bytes(range(32))
 
@@ -80,5 +81,4 @@ async def running_feed(history: History) -> AsyncIterator[FeedServer]:
     try:
         yield server
     finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
+        await server_ended(serving)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from shared_kernel.background import end
+from shared_kernel.web.server import GRACE_SECONDS
 
 LOOK_EVERY = 0.05
 
@@ -21,6 +22,13 @@ async def eventually(holds: Callable[[], Any | Awaitable[Any]], what: str, secon
             return
         assert asyncio.get_running_loop().time() < deadline, f"waited {seconds:g} s in vain for {what}"
         await asyncio.sleep(LOOK_EVERY)
+
+
+async def server_ended(serving: asyncio.Task[Any]) -> None:
+    """Stop a server of this process; whatever else it ended with is raised."""
+    await end(serving, again=GRACE_SECONDS + 5.0)
+    if not serving.cancelled():
+        serving.result()
 
 
 async def ended(task: asyncio.Task[Any], seconds: float = 30.0) -> None:

@@ -19,10 +19,12 @@ const latencies = [];
 const began = performance.now();
 const end = began + Number(seconds) * 1000;
 const write = async () => {
-  for (let at = performance.now(); at < end; at = performance.now()) {
+  let at = performance.now();
+  do {
     await append();
     latencies.push((performance.now() - at) / 1000);
-  }
+    at = performance.now();
+  } while (at < end);
 };
 await Promise.all(Array.from({ length: Number(writers) }, write));
 const elapsed = (performance.now() - began) / 1000;

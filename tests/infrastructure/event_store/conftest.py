@@ -13,7 +13,7 @@ from tests.support.places import open_folder
 
 @pytest.fixture
 async def store(command_database: Database) -> AsyncIterator[PostgresEventStore]:
-    async with PostgresEventStore(command_database.app_url, topics={TOPIC}, patience=5.0) as opened:
+    async with PostgresEventStore(command_database.app_url, topics={TOPIC}, patience=30.0) as opened:
         yield opened
 
 

@@ -72,6 +72,7 @@ def whole_log(scene: Scene) -> list[tuple[int, int]]:
 
 @pytest.mark.asvs("V2.3.3")
 @pytest.mark.integration
+@pytest.mark.timeout(600)
 async def test_each_harm_once_loses_repeats_and_tears_nothing(tmp_path: Path) -> None:
     async with scene_of(tmp_path, SEED) as scene:
         for name, harm in HARMS.items():

@@ -67,7 +67,7 @@ async def test_appending_wakes_up_who_listens(store: PostgresEventStore, command
     async with await psycopg.AsyncConnection.connect(command_database.app_url, autocommit=True) as connection:
         await connection.execute("LISTEN appended")
         await store.append(append("loans-1", 0, event(), event()))
-        heard = [note.payload async for note in connection.notifies(timeout=5, stop_after=1)]
+        heard = [note.payload async for note in connection.notifies(timeout=30, stop_after=1)]
     assert heard == ["2"]
 
 

@@ -22,6 +22,7 @@ from tests.infrastructure.event_store.cutting_proxy import cutting_proxy
 from tests.infrastructure.event_store.library import library_variables
 from tests.infrastructure.event_store.rows import rows_of
 from tests.support.cluster import Cluster, Database
+from tests.support.processes import wait_until
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_closing_ends_the_trying_again(command_database: Database, cluster: Clus
             time.sleep(0.3)
             factory.close()
             with pytest.raises(OperationalError):
-                trying.result(timeout=5)
+                trying.result(timeout=30)
         finally:
             server.execute(door.format(name, sql.Literal(True)))
 
@@ -139,27 +140,39 @@ class Interrupted(BaseException):
     pass
 
 
-def interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise Interrupted
-
-
 def test_interrupted_writer_hears_of_it_when_its_append_is_settled(
     recorder: LogApplicationRecorder, command_database: Database
 ) -> None:
+    appender, heard, main = recorder.log._appender, threading.Event(), threading.get_ident()
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        heard.set()
+        raise Interrupted
+
+    def waiting(count: int) -> None:
+        wait_until(lambda: appender._led and len(appender._waiting) == count, f"one to lead and {count} to wait")
+
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         with psycopg.connect(command_database.owner_url) as blocker, ThreadPoolExecutor(max_workers=8) as threads:
             blocker.execute("LOCK TABLE events IN EXCLUSIVE MODE")
             leader = threads.submit(insert_one, recorder)
-            time.sleep(0.2)
+            waiting(0)
             followers = [threads.submit(insert_one, recorder) for _ in range(3)]
-            time.sleep(0.1)
-            threading.Timer(0.5, blocker.commit).start()
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            waiting(3)
+
+            def interrupt_and_let_go() -> None:
+                waiting(4)
+                signal.pthread_kill(main, signal.SIGALRM)
+                assert heard.wait(30)
+                blocker.commit()
+
+            interrupting = threads.submit(interrupt_and_let_go)
             with pytest.raises(Interrupted):
                 insert_one(recorder)
+            interrupting.result(timeout=30)
             followers += [threads.submit(insert_one, recorder) for _ in range(3)]
-            positions = [write.result(timeout=10) for write in (leader, *followers)]
+            positions = [write.result(timeout=30) for write in (leader, *followers)]
     finally:
         signal.signal(signal.SIGALRM, before)
     assert len(set(positions)) == 7

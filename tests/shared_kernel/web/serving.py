@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
 from fastapi import FastAPI
 
 from shared_kernel.web.server import serve
+from tests.support.waiting import server_ended
 
 
 @asynccontextmanager
@@ -19,6 +19,4 @@ async def served(app: FastAPI, **options: Any) -> AsyncIterator[int]:
     try:
         yield await asyncio.wait_for(port, 10)
     finally:
-        serving.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await serving
+        await server_ended(serving)
