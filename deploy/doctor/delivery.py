@@ -106,14 +106,10 @@ def projector_lag(mark: Mark | None, log: Log, query: Connection, command: Conne
     if mark is None:
         return found("lag.projector", "Without the relay's mark nobody knows the lag.", "see to the relay first.")
     checkpoints = rows(query, _LIVE)
-    counted = max((row["partition"] + 1 for row in checkpoints), default=0)
-    if len(mark.last) != log.partitions or counted > log.partitions:
-        says = f"The log has {log.partitions} partitions, the mark in Redis {len(mark.last)}, a read model {counted}."
-        return found("lag.projector", says, ANOTHER_PAIR)
-    behind: dict[int, tuple[int, str]] = {}
-    for row in checkpoints:
-        if row["position"] < mark.last[row["partition"]]:
-            behind.setdefault(row["partition"], (row["position"], row["projection"]))
+    strange = _strange_partitions(mark, log, checkpoints)
+    if strange:
+        return found("lag.projector", strange, ANOTHER_PAIR)
+    behind = _behind(mark, checkpoints)
     late, worst = 0.0, ""
     for partition, (position, projection) in behind.items():
         until = mark.last[partition]
@@ -125,6 +121,23 @@ def projector_lag(mark: Mark | None, log: Log, query: Connection, command: Conne
         says = f"{worst} has not handled an event for {late:.0f} s, {positions} positions behind."
         return found("lag.projector", says, "see whether the projector runs, and why it is not ready.", **facts)
     return fine("lag.projector", f"{positions} positions behind.", **facts)
+
+
+def _strange_partitions(mark: Mark, log: Log, checkpoints: Sequence[Mapping[str, Any]]) -> str:
+    """What does not fit; empty when all three have the log's number of partitions."""
+    counted = max((row["partition"] + 1 for row in checkpoints), default=0)
+    if len(mark.last) == log.partitions >= counted:
+        return ""
+    return f"The log has {log.partitions} partitions, the mark in Redis {len(mark.last)}, a read model {counted}."
+
+
+def _behind(mark: Mark, checkpoints: Sequence[Mapping[str, Any]]) -> Mapping[int, tuple[int, str]]:
+    """By partition the position and the name of the projection that is furthest behind the mark there."""
+    slowest: dict[int, tuple[int, str]] = {}
+    for row in checkpoints:
+        if row["position"] < mark.last[row["partition"]]:
+            slowest.setdefault(row["partition"], (row["position"], row["projection"]))
+    return slowest
 
 
 def parked(query: Connection) -> Check:
