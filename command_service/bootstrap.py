@@ -226,7 +226,7 @@ def _identity(
     denials: Denials,
 ) -> Identity:
     secret = secret_bytes(settings.command_secret)
-    access, addresses = AccessHandlers(execution), Addresses(secret)
+    access, addresses = AccessHandlers(execution, denials), Addresses(secret)
     credentials = Credentials(execution, passwords, addresses, attempts)
     sessions = SessionHandlers(execution, denials)
     accounts = AccountHandlers(

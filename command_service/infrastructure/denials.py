@@ -1,4 +1,4 @@
-"""Which sessions have just ended and which policies tenants have: read from the log, kept in memory.
+"""Which sessions have ended, which roles were withdrawn, which policies there are: read from the log, kept in memory.
 
 A notification brings the news at once, a poll brings what a notification did not, and knowledge that has grown old is
 no knowledge: then nobody gets in.
@@ -7,7 +7,6 @@ no knowledge: then nobody gets in.
 import asyncio
 import contextlib
 from typing import Any, Protocol
-from uuid import UUID
 
 import psycopg
 from psycopg import AsyncConnection, sql
@@ -17,6 +16,7 @@ from command_service.infrastructure.policies import PolicyReader
 from shared_kernel.auth.denials import KEPT, DenialList
 from shared_kernel.background import end
 from shared_kernel.errors import TwinlogError
+from shared_kernel.events.access import RoleWithdrawn
 from shared_kernel.events.sessions import SessionEnded
 from shared_kernel.observability import get_logger
 
@@ -25,12 +25,14 @@ POLL = 0.5
 PATIENCE = 2.0
 """Seconds after which a database that does not answer counts as away."""
 
-_ENDED = sql.SQL("""
-SELECT position, tenant, stream, recorded_at FROM events
-WHERE topic = {topic} AND position > %s
-    AND recorded_at >= (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint - %s
-ORDER BY recorded_at, position
-""").format(topic=sql.Literal(SessionEnded.TOPIC))
+_OF_TOPIC = sql.SQL("""
+SELECT position, topic, tenant, stream, version, recorded_at FROM events
+WHERE topic = {topic} AND position > %(after)s
+    AND recorded_at >= (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint - %(age)s
+""")
+_NEWS = sql.SQL("UNION ALL").join(  # each topic has an index of its own
+    _OF_TOPIC.format(topic=sql.Literal(event.TOPIC)) for event in (SessionEnded, RoleWithdrawn)
+)
 _LISTEN = sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL))
 
 _log = get_logger("denials")
@@ -43,7 +45,7 @@ class Notifier(Protocol):
 
 
 class Denials:
-    """Keeps `known` up to date between `start` and `stop`. Tokens are denied by their session."""
+    """Keeps `known` up to date between `start` and `stop`. Tokens are denied by their session, or by their roles."""
 
     def __init__(self, url: str, notifier: Notifier, policies: PolicyReader) -> None:
         self.known = DenialList()
@@ -109,9 +111,9 @@ class Denials:
         await self._policies.read(connection, anew=anew)
         if anew or self.known.was_set_back():  # behind a new connection may be a log that was restored
             self._position = 0
-        cursor = await connection.execute(_ENDED, (self._position, KEPT * 1_000_000))
-        for position, tenant, stream, recorded_at in await cursor.fetchall():
-            self.known.add(tenant, UUID(stream.removeprefix("sessions-")), recorded_at)
+        cursor = await connection.execute(_NEWS, {"after": self._position, "age": KEPT * 1_000_000})
+        for position, topic, *news in await cursor.fetchall():
+            self.known.hear(topic, *news)
             self._position = max(self._position, position)
         self.known.known_since(asked_at)
         self._learnt_at = asked_at

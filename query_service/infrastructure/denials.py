@@ -1,4 +1,4 @@
-"""Which sessions have just ended and which policies tenants have: from the read models as long as those keep up.
+"""Which sessions have ended, which roles were withdrawn, which policies there are: from the copies, if they keep up.
 
 A read model knows as much as the log did when the relay last said where the log ends, provided that everything up to
 there has been projected. When the relay has nothing to say or the projector falls behind (Redis is away, say), the
@@ -9,9 +9,9 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
-from uuid import UUID
 
 import psycopg
+from psycopg import sql
 
 from query_service.infrastructure import policies
 from query_service.infrastructure.database import Database, in_generation
@@ -19,18 +19,19 @@ from query_service.infrastructure.feed import FeedUnavailable
 from query_service.infrastructure.freshness import Freshness
 from query_service.infrastructure.policies import PolicyReader
 from query_service.infrastructure.progress import Progress
+from query_service.infrastructure.schema import AUDIT_COPY
 from shared_kernel.auth.denials import DenialList
 from shared_kernel.background import end
 from shared_kernel.clock import microseconds
 from shared_kernel.errors import ServiceUnavailable
+from shared_kernel.events.access import RoleWithdrawn
 from shared_kernel.events.envelope import StoredRow
-from shared_kernel.events.sessions import SessionEnded
 from shared_kernel.messaging.feed import PAGE, LogFacts
 from shared_kernel.messaging.mark import Mark
 from shared_kernel.observability import get_logger
 
 PROJECTION = "sessions"
-NEEDED = (PROJECTION, policies.PROJECTION)
+NEEDED = (PROJECTION, policies.PROJECTION, AUDIT_COPY)
 POLL = 0.25
 PATIENCE = 2.0
 """Seconds after which a database or a feed that does not answer counts as away."""
@@ -38,6 +39,8 @@ TRUST = 0.8
 """For how many seconds the read model's knowledge counts before the feed is asked as well."""
 
 ENDED = "SELECT s.tenant, s.id, s.ended_at FROM {generation}.ended_sessions_v1(%(oldest)s) s"
+WITHDRAWN = sql.SQL("SELECT w.tenant, w.stream, w.version, w.recorded_at FROM public.withdrawn_roles_v1(%(oldest)s) w")
+"""Of the audit copy: bindings that are gone have no row in a read model."""
 
 _log = get_logger("denials")
 
@@ -133,6 +136,8 @@ class Denials:
         query = in_generation(ENDED, progress.generation(PROJECTION))
         for row in await self._database.rows(query, {"oldest": self.known.oldest}):  # after the picture of progress
             self.known.add(row["tenant"], row["id"], microseconds(row["ended_at"]))
+        for row in await self._database.rows(WITHDRAWN, {"oldest": self.known.oldest}):
+            self.known.hear(RoleWithdrawn.TOPIC, **row)
         await self._policies.from_read_model(progress)
         self._projected_at = complete_at
         self.known.known_since(complete_at)
@@ -147,15 +152,11 @@ class Denials:
             _, rows = await self._feed.page(self._read_to)
             if not rows:
                 return
-            self._note(rows)
+            for row in rows:
+                self.known.hear(row.topic, row.tenant, row.stream, row.version, row.recorded_at)
             self._read_to = rows[-1].position
         await self._policies.from_feed()
         self.known.known_since(asked_at)
-
-    def _note(self, rows: Sequence[StoredRow]) -> None:
-        for row in rows:
-            if row.topic == SessionEnded.TOPIC:
-                self.known.add(row.tenant, UUID(row.stream.removeprefix("sessions-")), row.recorded_at)
 
     async def _first_that_matters(self, after: int, head: int) -> int:
         """A position at or after which everything young enough stands; times never fall with position."""

@@ -51,6 +51,7 @@ READER_GRANTS = (
 CROSSINGS = (
     "public.parked_units_v1()",
     "public.parked_counts_v1()",
+    "public.withdrawn_roles_v1(double precision)",
     *(f"{generation}.ended_sessions_v1(double precision)" for generation in GENERATIONS),
     *(f"{generation}.changed_policies_v1(bigint)" for generation in GENERATIONS),
 )

@@ -48,7 +48,10 @@ NumericDate = Annotated[int, Field(ge=0, le=253_402_300_799)]
 
 
 class Claims(BaseModel):
-    """The claims, all required but `nbf`; dates are whole seconds since 1970."""
+    """The claims, all required but two; dates are whole seconds since 1970.
+
+    Tokens of releases that did not know `roles_version` say nothing of it: their roles may be of any version.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore")
 
@@ -59,6 +62,7 @@ class Claims(BaseModel):
     tenant: Text
     sid: CanonicalUuid
     roles: Annotated[tuple[Text, ...], Field(strict=False, max_length=64)]
+    roles_version: Annotated[int, Field(ge=0, lt=2**63)] = 0
     acr: Text
     auth_time: NumericDate
     client_id: Text
@@ -90,6 +94,7 @@ def encode(
         "tenant": principal.tenant,
         "sid": str(principal.session_id),
         "roles": list(principal.roles),
+        "roles_version": principal.roles_version,
         "acr": principal.acr,
         "auth_time": principal.auth_time,
         "client_id": CLIENT,

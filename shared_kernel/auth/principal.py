@@ -6,7 +6,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Taken from a verified access token; `auth_time` is seconds since 1970, `acr` the assurance of the sign-in."""
+    """Taken from a verified access token; `auth_time` is seconds since 1970, `acr` the assurance of the sign-in.
+
+    `roles` are those of version `roles_version` of the user's roles here; 0 when they come from elsewhere.
+    """
 
     user_id: UUID
     tenant: str
@@ -14,6 +17,7 @@ class Principal:
     roles: tuple[str, ...]
     acr: str
     auth_time: int
+    roles_version: int = 0
 
     @property
     def actor(self) -> str:

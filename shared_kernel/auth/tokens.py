@@ -198,4 +198,5 @@ def _principal(content: claims.Claims) -> Principal:
         roles=content.roles,
         acr=content.acr,
         auth_time=content.auth_time,
+        roles_version=content.roles_version,
     )

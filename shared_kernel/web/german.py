@@ -44,6 +44,9 @@ _DETAILS = {
         "verwenden Sie das Token, das Sie bekommen."
     ),
     "Sign in again: this session has ended.": "Melden Sie sich neu an: Diese Sitzung ist beendet.",
+    "Refresh the access token: a role was withdrawn since it was issued.": (
+        "Erneuern Sie das Zugriffstoken: Seit es ausgestellt wurde, ist eine Rolle entzogen worden."
+    ),
     "Whether this session goes on is not known just now; try again in a moment.": (
         "Ob diese Sitzung noch läuft, ist gerade nicht bekannt; versuchen Sie es gleich noch einmal."
     ),

@@ -59,7 +59,7 @@ class Release:
 def installed(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[str, str, Release]]:
     """A database as the release before left it, with that release at work: the URLs of owner and reader."""
     folder = tmp_path / "before"
-    shutil.copytree(schema.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__", "0007_*"))
+    shutil.copytree(schema.FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__", "0007_*", "0008_*"))
     with cluster.empty(QUERY) as name:
         owner_url = cluster.url(name, QUERY.owner)
         step(owner_url, schema.FOLDER, BEFORE)

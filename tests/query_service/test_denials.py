@@ -1,6 +1,7 @@
 """When the read model is known to be complete, and what the feed is asked for when it is not."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from query_service.infrastructure.denials import Denials, Marks
 from query_service.infrastructure.feed import FeedUnavailable
 from query_service.infrastructure.progress import Live, Progress
+from shared_kernel.events.access import RoleGranted, RoleWithdrawn
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.sessions import SessionEnded
 from shared_kernel.messaging.feed import LogFacts
@@ -18,13 +20,13 @@ from tests.support.stories import NOON, recorded
 NEVER = float("-inf")
 
 
-def picture(
-    at: int, head: int, projected: int, *, parked: bool = False, epoch: int = 1, policies: int | None = None
-) -> Progress:
-    """Both read models have come to `projected`, unless the one of policies is said to be elsewhere."""
-    sessions = Live("sessions", positions={0: projected}, parked=parked)
-    others = Live("policies", positions={0: projected if policies is None else policies})
-    return Progress(Mark(1, head, (head,), at), {"sessions": sessions, "policies": others}, epoch)
+def picture(at: int, head: int, projected: int, *, parked: bool = False, epoch: int = 1, behind: str = "") -> Progress:
+    """Read models and audit copy have come to `projected`, but for one that has seen nothing yet."""
+    live = {
+        name: Live(name, positions={0: 0 if name == behind else projected}, parked=parked and name == "sessions")
+        for name in ("sessions", "policies", "audit_events")
+    }
+    return Progress(Mark(1, head, (head,), at), live, epoch)
 
 
 def test_first_mark_proves_nothing_for_it_may_be_old() -> None:
@@ -46,11 +48,12 @@ def test_what_a_mark_promises_counts_once_it_is_projected() -> None:
     assert marks.complete_at(picture(4, 9, 9), 103.0) == 102.0
 
 
-def test_sessions_alone_do_not_make_it_complete() -> None:
+@pytest.mark.parametrize("behind", ["sessions", "policies", "audit_events"])
+def test_it_is_complete_when_all_that_is_asked_are(behind: str) -> None:
     marks = Marks()
     marks.complete_at(picture(1, 5, 5), 100.0)
-    assert marks.complete_at(picture(2, 8, 8, policies=5), 101.0) == NEVER
-    assert marks.complete_at(picture(2, 8, 8, policies=8), 102.0) == 100.0
+    assert marks.complete_at(picture(2, 8, 8, behind=behind), 101.0) == NEVER
+    assert marks.complete_at(picture(2, 8, 8), 102.0) == 100.0
 
 
 @pytest.mark.parametrize(("parked", "epoch"), [(True, 1), (False, 2)])
@@ -96,12 +99,29 @@ async def test_only_the_young_end_of_a_long_log_is_read(query_side: QuerySide) -
     assert denials.known.trouble == ""
 
 
+class Away:
+    """A feed that does not answer."""
+
+    async def page(self, after: int, limit: int = 1) -> tuple[LogFacts, Sequence[StoredRow]]:
+        raise FeedUnavailable
+
+
+@pytest.mark.parametrize(("minutes_ago", "known"), [(0, 1), (10, 1), (12, 0)])
+async def test_roles_that_were_withdrawn_while_tokens_of_before_live_are_known_from_the_copy_of_the_log(
+    query_side: QuerySide, minutes_ago: int, known: int
+) -> None:
+    user, at = UUID(int=8), datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    for event in (RoleGranted(user_id=user, role="admin"), RoleWithdrawn(user_id=user, role="admin")):
+        await query_side.log.append(f"roles-{user}", event, at=at)
+    await query_side.catch_up()
+    services = query_side.services
+    denials = Denials(services.database, services.freshness, Away(), services.denials._policies)
+    await denials.refresh()
+    assert len(denials.known) == known
+
+
 @pytest.mark.asvs("V16.5.3")
 async def test_without_read_model_and_feed_nobody_gets_in(query_side: QuerySide) -> None:
-    class Away:
-        async def page(self, after: int, limit: int = 1) -> tuple[LogFacts, Sequence[StoredRow]]:
-            raise FeedUnavailable
-
     services = query_side.services
     denials = Denials(services.database, services.freshness, Away(), services.denials._policies)
     await denials.refresh()

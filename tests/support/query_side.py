@@ -60,6 +60,7 @@ class Person:
     id: UUID
     tenant: str = TENANT
     roles: tuple[str, ...] = ("member",)
+    roles_version: int = 0
 
     @property
     def session(self) -> UUID:
@@ -161,7 +162,9 @@ class QuerySide:
 
     def access_token(self, person: Person) -> str:
         now = datetime.now(UTC)
-        principal = Principal(person.id, person.tenant, person.session, person.roles, "pwd", int(now.timestamp()))
+        principal = Principal(
+            person.id, person.tenant, person.session, person.roles, "pwd", int(now.timestamp()), person.roles_version
+        )
         return self.signer.sign(principal, jti=str(uuid4()), now=now)
 
     async def get(

@@ -105,7 +105,7 @@ async def grant_role(
     conditions: ChangeConditions,
     access: Handlers,
 ) -> Response:
-    """Let a user hold a role; it is in the access tokens of their next sign-ins."""
+    """Let a user hold a role; it is in the access tokens of their next sign-ins and refreshes."""
     answer = await access.grant(GrantRole(user_id, role), conditions.by(principal))
     return answer.response()
 
@@ -118,6 +118,6 @@ async def withdraw_role(
     conditions: ChangeConditions,
     access: Handlers,
 ) -> Response:
-    """Take a role from a user."""
+    """Take a role from a user; within a second their access tokens are refused until they are refreshed."""
     answer = await access.withdraw(WithdrawRole(user_id, role), conditions.by(principal))
     return answer.response()

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Protocol
 from uuid import UUID
 
 from command_service.features.access.commands import (
@@ -46,11 +47,18 @@ ROLES = Aggregate("roles", evolve_roles)
 INVITATIONS = Aggregate("invitations", evolve_invitation)
 
 
+class Herald(Protocol):
+    """Whoever can tell every process that there is news."""
+
+    async def announce(self) -> None: ...
+
+
 class AccessHandlers:
     """Carries out what can be asked about tenants and roles."""
 
-    def __init__(self, execution: Execution) -> None:
+    def __init__(self, execution: Execution, herald: Herald) -> None:
         self._execution = execution
+        self._herald = herald
 
     async def create_tenant(self, command: CreateTenant, call: Call) -> Answer:
         claims: Claims = {Claim(ClaimAction.TAKE, "tenant", command.slug): TenantAlreadyExists()}
@@ -100,17 +108,24 @@ class AccessHandlers:
         return await self._execution.run(ROLES.record(command.user_id, grant_role, command, claims=claims), call)
 
     async def withdraw(self, command: WithdrawRole, call: Call) -> Answer:
+        """Tokens with the roles of before are refused from now on; a refresh brings the roles that are left."""
         claims = _existing(command.user_id)
-        return await self._execution.run(ROLES.record(command.user_id, withdraw_role, command, claims=claims), call)
+        work = ROLES.record(command.user_id, withdraw_role, command, claims=claims)
+        answer = await self._execution.run(work, call)
+        await self._herald.announce()
+        return answer
 
-    async def roles_of(self, tenant: str, user_id: UUID, *, two_factors: bool = False) -> tuple[str, ...]:
-        """Every role of a user, the one that needs no grant first; none where the tenant asks for a second factor."""
+    async def roles_of(self, tenant: str, user_id: UUID, *, two_factors: bool = False) -> tuple[tuple[str, ...], int]:
+        """Every role of a user, the one that needs no grant first, and the version of these bindings.
+
+        None where the tenant asks for a second factor.
+        """
         found, rule = await asyncio.gather(
             self._execution.load(ROLES, tenant, ROLES.stream(user_id)), self._tenant(tenant)
         )
         if rule is not None and rule.second_factor and not two_factors:
-            return ()
-        return (Role.MEMBER.value, *sorted(held_by(found.state)))
+            return (), found.version
+        return (Role.MEMBER.value, *sorted(held_by(found.state))), found.version
 
     async def _tenant(self, tenant: str) -> Tenant | None:
         return (await self._execution.load(TENANTS, tenant, TENANTS.stream(tenant))).state

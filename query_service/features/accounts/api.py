@@ -20,7 +20,7 @@ router = APIRouter()
 
 @router.get("/v1/me", response_model=MeView, responses=read_responses(NotFound, headers=["ETag"]))
 async def read_me(caller: Annotated[Principal, requires(READ_OWN)], reading: ReadingOf) -> Response:
-    """The caller's own account; never 304, because the roles are the token's and have no version."""
+    """The caller's own account; never 304, because the roles are the token's, not the row's."""
     progress = await reading.reach_row(PROJECTION)
     row = reading.found(await user_by_id(reading.database, progress, caller.tenant, caller.user_id))
     return reading.answer(MeView(**row, roles=caller.roles), {"ETag": etag(row["version"])})

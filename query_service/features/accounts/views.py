@@ -86,7 +86,7 @@ class MeView(AccountView):
     )
 
     tenant: str
-    roles: Annotated[tuple[str, ...], Field(description="as of the sign-in that issued this token")]
+    roles: Annotated[tuple[str, ...], Field(description="as of the sign-in or refresh that issued this token")]
 
 
 class UserList(BaseModel):

@@ -37,6 +37,7 @@ PRINCIPAL = Principal(
     roles=("member", "auditor"),
     acr="urn:twinlog:pwd",
     auth_time=AT - 30,
+    roles_version=3,
 )
 TOKEN = SIGNER.sign(PRINCIPAL, jti="token-1", now=NOW)
 

@@ -1,4 +1,4 @@
-"""Ended sessions are denied as long as a token of theirs could be out, and old knowledge lets nobody in."""
+"""Ended sessions and outdated roles are denied as long as a token could be out, and old knowledge lets nobody in."""
 
 from uuid import UUID, uuid4
 
@@ -9,6 +9,7 @@ from shared_kernel.auth.principal import Principal
 from shared_kernel.errors import ServiceUnavailable, Unauthenticated
 
 ENDED = UUID(int=7)
+ADA = UUID(int=8)
 
 
 class Clock:
@@ -53,6 +54,53 @@ def test_who_knows_nothing_lets_nobody_in(clock: Clock) -> None:
         ServiceUnavailable, match=r"^Whether this session goes on is not known just now; try again in a "
     ):
         unknowing.refuse(caller(uuid4()))
+
+
+def holder(version: int, user: UUID = ADA, tenant: str = "acme") -> Principal:
+    """Somebody whose token says roles of this version."""
+    return Principal(user, tenant, uuid4(), ("member", "admin"), "aal1", 0, version)
+
+
+@pytest.mark.parametrize("told", [(3,), (3, 2), (2, 3), (3, 3)])
+def test_token_with_roles_of_before_a_withdrawal_is_refused_in_whatever_order_it_is_told(
+    denials: DenialList, clock: Clock, told: tuple[int, ...]
+) -> None:
+    for version in told:
+        denials.add_withdrawal("acme", ADA, version, int(clock.now * 1_000_000))
+    for version in (0, 1, 2):
+        with pytest.raises(Unauthenticated) as refused:
+            denials.refuse(holder(version))
+        assert refused.value.code() == "unauthenticated"
+    for other in (holder(3), holder(4), holder(0, uuid4()), holder(0, tenant="globex")):
+        denials.refuse(other)
+
+
+def test_news_is_told_by_the_stream_that_it_is_of(denials: DenialList, clock: Clock) -> None:
+    now, session = int(clock.now * 1_000_000), uuid4()
+    for topic, stream in (
+        ("access.RoleGranted.v1", f"roles-{ADA}"),
+        ("access.TenantCreated.v1", "tenants-acme"),
+        ("sessions.SessionEnded.v1", f"sessions-{session}"),
+    ):
+        denials.hear(topic, "acme", stream, 2, now)
+    denials.refuse(holder(0))
+    with pytest.raises(Unauthenticated):
+        denials.refuse(caller(session))
+    denials.hear("access.RoleWithdrawn.v1", "acme", f"roles-{ADA}", 2, now)
+    with pytest.raises(Unauthenticated):
+        denials.refuse(holder(1))
+    denials.refuse(holder(2))
+
+
+@pytest.mark.parametrize(("later", "kept"), [(KEPT, 1), (KEPT + 1, 0)])
+def test_withdrawal_is_forgotten_when_the_last_token_from_before_has_expired(
+    clock: Clock, later: float, kept: int
+) -> None:
+    known = DenialList(clock, clock)
+    known.add_withdrawal("acme", ADA, 2, int(clock.now * 1_000_000))
+    clock.now += later
+    known.known_since(clock.now)
+    assert len(known) == kept
 
 
 @pytest.mark.parametrize(("later", "knows"), [(LIMIT, True), (LIMIT + 0.01, False)])

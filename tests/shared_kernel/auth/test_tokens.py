@@ -44,10 +44,17 @@ def test_token_has_the_type_claims_and_key_id_of_rfc_9068() -> None:
     header, claims = parts()
     assert header == {"alg": "ES256", "typ": "at+jwt", "kid": KEY.kid}
     assert set(claims) == {
-        *("iss", "aud", "sub", "jti", "tenant", "sid", "roles", "acr", "auth_time", "client_id", "iat", "exp"),
+        *("iss", "aud", "sub", "jti", "tenant", "sid", "roles", "roles_version", "acr", "auth_time", "client_id"),
+        *("iat", "exp"),
     }
     assert claims["iss"] == ISSUER
     assert claims["aud"] == AUDIENCE
+
+
+def test_token_of_a_release_that_knew_no_versions_of_roles_counts_as_older_than_any() -> None:
+    header, claims = parts()
+    del claims["roles_version"]
+    assert verifier().verify(signed(header, claims), NOW).principal.roles_version == 0
 
 
 def test_key_that_was_just_made_signs_and_is_published_for_signatures_under_its_thumbprint() -> None:

@@ -44,7 +44,9 @@ class CodeAttempts(Protocol):
 class RoleBook(Protocol):
     """Whoever knows the roles of a user."""
 
-    async def roles_of(self, tenant: str, user_id: UUID, *, two_factors: bool) -> tuple[str, ...]: ...
+    async def roles_of(self, tenant: str, user_id: UUID, *, two_factors: bool) -> tuple[tuple[str, ...], int]:
+        """The roles as they are now, and the version of the user's bindings."""
+        ...
 
 
 class AccountNames(Protocol):

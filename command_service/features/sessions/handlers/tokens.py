@@ -166,7 +166,7 @@ class TokenHandlers:
     async def _access_token(self, session: Session, tenant: str, *, elevated_at: datetime | None) -> AccessToken:
         """Never valid for longer than its session, nor an elevated one for longer than its elevation."""
         two_factors = OTP in session.methods
-        roles = await self._roles.roles_of(tenant, session.user_id, two_factors=two_factors)
+        roles, version = await self._roles.roles_of(tenant, session.user_id, two_factors=two_factors)
         acr, proven_at, now = (
             TWO_FACTORS if two_factors else PASSWORD_ONLY,
             session.started_at,
@@ -176,7 +176,9 @@ class TokenHandlers:
         if elevated_at is not None and (age := (now - elevated_at).total_seconds()) < MAX_AGE:
             acr, proven_at, left = ELEVATED, elevated_at, min(left, MAX_AGE - age)
         lifetime = max(1, min(self._signer.lifetime, int(left)))
-        principal = Principal(session.user_id, tenant, session.session_id, roles, acr, int(proven_at.timestamp()))
+        principal = Principal(
+            session.user_id, tenant, session.session_id, roles, acr, int(proven_at.timestamp()), version
+        )
         signed = self._signer.sign(principal, jti=str(self._execution.ids.new()), now=now, lifetime=lifetime)
         return AccessToken(access_token=signed, expires_in=lifetime)
 
