@@ -1,4 +1,4 @@
-"""A tenant's policies change all the time while its people ask every worker: which decisions were wrong, if any."""
+"""A tenant's policies and an administrator's role change while people ask every worker: which decisions were wrong?"""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx2
 
 from shared_kernel.background import end
+from tests.e2e.deputy import ROLE, Deputy, deputy_in
 from tests.e2e.test_changing_policies import add, people, remove, sign_in
 from tests.support.load import Author, sign_up
 from tests.support.stack import Stack
@@ -31,12 +32,17 @@ NOT_CONCERNED = "of another tenant"
 NO_SUCH_VERSION = {"If-Match": '"4711"'}
 """So that what is allowed changes nothing."""
 
+OWN_ROLE = f"/v1/users/{{deputy}}/roles/{ROLE}"
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`allowed` is the status of a request that was let in; it is `always` or never, or by what `changes`."""
+    """`allowed` is the status of a request that was let in; it is `always` or never, or by what `changes`.
+
+    What changes may be a permission, or the role of the deputy, who asks then.
+    """
 
     name: str
     method: str
@@ -46,17 +52,23 @@ class Question:
     always: bool = False
     changes: str | None = None
 
+    @property
+    def refused(self) -> frozenset[int]:
+        return frozenset({401, 403} if self.changes == ROLE else {403})
+
 
 QUESTIONS = {
     "command": (
         Question("right that nobody touches", "PATCH", "/v1/me", 412, {"name": "Somebody"}, always=True),
         Question("right denied for good", "DELETE", "/v1/sessions", 412),
         Question("right that comes and goes", "POST", "/v1/resources", 422, {"": ""}, changes="resources:create"),
+        Question("role that comes and goes, asked for by who lost it", "PUT", OWN_ROLE, 412, changes=ROLE),
     ),
     "query": (
         Question("right that nobody touches", "GET", "/v1/me/sessions", 200, always=True),
         Question("right denied for good", "GET", "/v1/events", 200),
         Question("right that comes and goes", "GET", "/v1/resources", 200, changes="resources:read"),
+        Question("role that comes and goes", "GET", "/v1/policies", 200, changes=ROLE),
     ),
 }
 FOR_GOOD = ("sessions:end", "audit:read")
@@ -97,7 +109,7 @@ class Findings:
 
     def judge(self, place: str, question: Question, answer: httpx2.Response, asked: float, *, next_door: bool) -> None:
         """Count what was decided about a question that was asked at this moment."""
-        if answer.status_code not in {403, question.allowed}:
+        if answer.status_code not in {*question.refused, question.allowed}:
             self.undecided[answer.status_code] += 1
             return
         allowed = answer.status_code == question.allowed
@@ -109,9 +121,9 @@ class Findings:
         if not right:
             self.wrong.append(f"{place}: {question.name} was answered {answer.status_code}")
 
-    def _could_be(self, permission: str, allowed: bool, asked: float, answered: float) -> bool:
+    def _could_be(self, changes: str, allowed: bool, asked: float, answered: float) -> bool:
         """Whether the rules of some moment from a second before the question to its answer decide like this."""
-        begun = [change for change in self.changes.get(permission, ()) if change.sent <= answered]
+        begun = [change for change in self.changes.get(changes, ()) if change.sent <= answered]
         history = [Change(allowed=True, sent=0.0, known=0.0), *begun]
         newest = history[-1]
         if newest.allowed is not allowed and newest.known <= asked:
@@ -137,6 +149,11 @@ class Administrator:
     async def remove(self, policy: str) -> None:
         await remove(self.http, self.stack, await self._proven(), policy)
 
+    async def change_role(self, method: str, user_id: str) -> None:
+        path = f"{self.stack.command_url}/v1/users/{user_id}/roles/{ROLE}"
+        answer = await self.http.request(method, path, headers=(await self._proven()).headers)
+        assert answer.status_code == 200, answer.text
+
     async def _proven(self) -> Author:
         if time.monotonic() - self.since > PROVES_AGAIN_AFTER:
             token = await sign_in(self.stack, self.http, self.tenant, self.who.email)
@@ -146,7 +163,10 @@ class Administrator:
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """Ada asks every worker while her tenant's rules change; somebody next door, whom they do not concern, asks too."""
+    """Ada asks every worker while her tenant's rules change; somebody next door, whom they do not concern, asks too.
+
+    The deputy asks with the token of when they were last made an administrator.
+    """
 
     workers: Workers
     http: httpx2.AsyncClient
@@ -155,6 +175,7 @@ class Campaign:
     administrator: Administrator
     ada: Author
     neighbour: Author
+    deputy: Deputy
     findings: Findings = field(default_factory=Findings)
 
     async def run(self, decisions: int, seconds: float) -> Findings:
@@ -162,7 +183,7 @@ class Campaign:
         for permission in FOR_GOOD:
             await self.administrator.add(denial(permission))
         await asyncio.sleep(WITHIN)
-        changing = [asyncio.create_task(work()) for work in (self._idle, self._coming_and_going)]
+        changing = [asyncio.create_task(work()) for work in (self._idle, self._coming_and_going, self._deputising)]
         until = time.monotonic() + seconds
         try:
             await asyncio.gather(*(self._ask(decisions, until, changing) for _ in range(ASKING)))
@@ -186,14 +207,25 @@ class Campaign:
                 await self._noted(permission, self.administrator.remove(policy))
             await asyncio.sleep(self.pauses.uniform(0, LONGEST))
 
-    async def _noted(self, permission: str, change: Awaitable[T]) -> T:
+    async def _deputising(self) -> None:
+        while True:
+            await self._noted(ROLE, self.administrator.change_role("DELETE", self.deputy.user_id))
+            await asyncio.sleep(self.chance.uniform(1.5 * WITHIN, LONGEST))  # else nobody asks once it must be refused
+            await self._noted(ROLE, self._deputised())
+            await asyncio.sleep(self.chance.uniform(0, LONGEST))
+
+    async def _deputised(self) -> None:
+        await self.administrator.change_role("PUT", self.deputy.user_id)
+        await self.deputy.renew()
+
+    async def _noted(self, what: str, change: Awaitable[T]) -> T:
         """Carry a change of what comes and goes out, and keep when."""
-        changes = self.findings.changes.setdefault(permission, [])
+        changes = self.findings.changes.setdefault(what, [])
         note = Change(allowed=len(changes) % 2 == 1, sent=time.monotonic())
         changes.append(note)
         made = await change
         note.known = time.monotonic()
-        self.findings.reloads += 1
+        self.findings.reloads += what != ROLE
         return made
 
     async def _ask(self, decisions: int, until: float, changing: Sequence[asyncio.Task[None]]) -> None:
@@ -203,11 +235,12 @@ class Campaign:
                 return
             place, url = self.chance.choice(places)
             question = self.chance.choice(QUESTIONS[place])
-            next_door = self.chance.random() < NEXT_DOOR
-            who = self.neighbour if next_door else self.ada
+            next_door = question.changes != ROLE and self.chance.random() < NEXT_DOOR
+            who = self.deputy if question.changes == ROLE else self.neighbour if next_door else self.ada
+            path = url + question.path.format(deputy=self.deputy.user_id)
             asked = time.monotonic()
             answer = await self.http.request(
-                question.method, url + question.path, json=question.body, headers={**who.headers, **NO_SUCH_VERSION}
+                question.method, path, json=question.body, headers={**who.headers, **NO_SUCH_VERSION}
             )
             self.findings.judge(place, question, answer, asked, next_door=next_door)
 
@@ -221,7 +254,10 @@ async def campaign(stack: Stack, workers: Workers, decisions: int, seed: int, se
     async with httpx2.AsyncClient(timeout=20) as http:
         tenant = f"t{uuid4().hex[:12]}"
         admin, ada = await people(stack, http, tenant)
-        neighbour = await sign_up(stack, http)
+        neighbour, deputy = await sign_up(stack, http), await deputy_in(stack, http, tenant)
         administrator = Administrator(stack, http, tenant, admin)
+        await administrator.change_role("PUT", deputy.user_id)
+        await deputy.renew()
         chance, pauses = (Random(seed) for _ in range(2))  # noqa: S311 - repeatable by its seed, and no secret
-        return await Campaign(workers, http, chance, pauses, administrator, ada, neighbour).run(decisions, seconds)
+        whole = Campaign(workers, http, chance, pauses, administrator, ada, neighbour, deputy)
+        return await whole.run(decisions, seconds)

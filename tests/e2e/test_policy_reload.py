@@ -1,4 +1,4 @@
-"""Rules are put in force anew all the time, and no worker of either service decides by none, or by old ones."""
+"""Rules and a role change all the time, and no worker of either service decides by none, or by old ones."""
 
 import os
 import time
@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.deputy import ROLE
 from tests.e2e.policy_reload import COMES_AND_GOES, WITHIN, Change, Findings, campaign
 from tests.support import results
 from tests.support.aftermath import until_ready
@@ -21,7 +22,7 @@ def assert_nothing_wrong(findings: Findings, decisions: int) -> None:
     assert findings.decisions.total() >= decisions
     assert findings.settled > 0, "any rule of the last second was right each time"
     assert set(findings.undecided) <= {503}, "whoever does not know lets nobody in"
-    assert set(findings.changes) == set(COMES_AND_GOES)
+    assert set(findings.changes) == {*COMES_AND_GOES, ROLE}
     assert findings.latest <= WITHIN
 
 
@@ -32,7 +33,7 @@ async def test_no_decision_is_wrong_while_rules_change(stack: Stack) -> None:
     async with two_of_each(stack) as workers:
         findings = await campaign(stack, workers, 400, seed=1, seconds=AT_LEAST)
     assert_nothing_wrong(findings, 400)
-    assert len(findings.decisions) == 8
+    assert len(findings.decisions) == 10
 
 
 @pytest.mark.long
@@ -61,6 +62,7 @@ def figures(findings: Findings, seed: int, seconds: float) -> dict[str, Any]:
         "decisions_that_could_be_right_in_one_way": findings.settled,
         "undecided_answers": dict(findings.undecided),
         "policies_put_in_force": findings.reloads,
+        "roles_changed": len(findings.changes[ROLE]),
         "latest_decision_by_older_rules_seconds": round(findings.latest, 3),
         "wrong_decisions": len(findings.wrong),
     }
