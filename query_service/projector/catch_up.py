@@ -5,21 +5,19 @@ position, the live batches carry it along. The last step locks the gate, so that
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 from zlib import crc32
 
-import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from query_service.infrastructure.feed import Feed
-from query_service.projector import checkpoints
+from query_service.projector import checkpoints, leases
 from query_service.projector.batch import NotTheLog, Slice
 from query_service.projector.checkpoints import LOG, Checkpoint, Fenced, Unit
 from query_service.projector.engine import Engine
-from query_service.projector.leases import CATCHING_UP, release, try_lock
 from shared_kernel.background import together
 
 Connection = AsyncConnection[Any]
@@ -98,21 +96,6 @@ class CatchingUp:
         return events
 
 
-@asynccontextmanager
-async def claimed(connection: Connection, unit: Unit) -> AsyncIterator[bool]:
+def claimed(connection: Connection, unit: Unit) -> AbstractAsyncContextManager[bool]:
     """Whether nobody else is bringing this unit forward; it is ours until the end of the block."""
-    number = crc32(str(unit).encode()) & 0x7FFF_FFFF
-    mine = await try_lock(connection, CATCHING_UP, number)
-    try:
-        yield mine
-    finally:
-        if mine:
-            await _give_back(connection, number)
-
-
-async def _give_back(connection: Connection, number: int) -> None:
-    """A pooled connection that kept the lock would keep it for ever, so rather no connection."""
-    try:
-        await release(connection, CATCHING_UP, number)
-    except psycopg.Error:
-        await connection.close()
+    return leases.claimed(connection, leases.CATCHING_UP, crc32(str(unit).encode()) & 0x7FFF_FFFF)

@@ -12,8 +12,9 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, sql
+from psycopg.pq import TransactionStatus
 
-from shared_kernel.background import end
+from shared_kernel.messaging.backoff import pause
 
 MEMBERSHIP = 0x7477_0001
 PARTITION = 0x7477_0002
@@ -26,13 +27,16 @@ MOST_MEMBERS = 256
 # A process whose host vanishes must not keep its locks until the server's own TCP patience (hours) ends, and one that
 # is frozen, though its host answers for it, not until somebody notices. Code of a projection that does not come back is
 # interrupted long before: who waits for that is not frozen.
+SILENCE = "10s"
 PATIENCE = (
     "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c statement_timeout=10s "
-    "-c idle_session_timeout=10s"
+    f"-c idle_session_timeout={SILENCE}"
 )
 BEAT_EVERY = 1.0
 """Seconds between signs of life, far below the time-out of an idle session."""
 
+_LIMIT = sql.SQL("SELECT pg_catalog.set_config('idle_session_timeout', %s, false)")
+_FREE = sql.SQL("RESET idle_session_timeout")
 _BEAT = sql.SQL("SELECT 1 AS beat")
 _TRY = sql.SQL("SELECT pg_try_advisory_lock(%s, %s)")
 _RELEASE = sql.SQL("SELECT pg_advisory_unlock(%s, %s)")
@@ -49,21 +53,65 @@ async def session(url: str) -> AsyncIterator[AsyncConnection[Any]]:
 
     Raises psycopg.Error.
     """
-    async with await AsyncConnection.connect(
-        url, autocommit=True, options=PATIENCE, application_name="twinlog-projector-leases", connect_timeout=10
-    ) as connection:
-        alive = asyncio.create_task(_keep_alive(connection))
-        try:
-            yield connection
-        finally:
-            await end(alive)
+    async with (
+        await AsyncConnection.connect(
+            url, autocommit=True, options=PATIENCE, application_name="twinlog-projector-leases", connect_timeout=10
+        ) as connection,
+        _beating(connection),
+    ):
+        yield connection
 
 
-async def _keep_alive(connection: AsyncConnection[Any]) -> None:
+@asynccontextmanager
+async def claimed(connection: AsyncConnection[Any], kind: int, number: int) -> AsyncIterator[bool]:
+    """Whether the lock is ours until the end of the block, on a pooled connection that others use afterwards.
+
+    The block may use the connection, and need not: it gives signs of life meanwhile.
+    """
+    mine = await try_lock(connection, kind, number)
+    try:
+        if mine:
+            await connection.execute(_LIMIT, (SILENCE,))
+            async with _beating(connection):
+                yield True
+        else:
+            yield False
+    finally:
+        if mine:
+            await _give_back(connection, kind, number)
+
+
+async def _give_back(connection: AsyncConnection[Any], kind: int, number: int) -> None:
+    """A pooled connection that kept the lock would keep it for ever, so rather no connection."""
+    try:
+        await release(connection, kind, number)
+        await connection.execute(_FREE)
+    except psycopg.Error:
+        await connection.close()
+
+
+@asynccontextmanager
+async def _beating(connection: AsyncConnection[Any]) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    beating = asyncio.create_task(_beat(connection, stop))
+    try:
+        yield
+    finally:
+        stop.set()  # not cancelled in the middle of a beat: the server might take that for the next statement's
+        await beating
+
+
+async def _beat(connection: AsyncConnection[Any], stop: asyncio.Event) -> None:
     with suppress(psycopg.Error):  # a session that broke is found by all who use it
-        while True:
-            await asyncio.sleep(BEAT_EVERY)
-            await connection.execute(_BEAT)
+        while not stop.is_set():
+            if _rests(connection):
+                await connection.execute(_BEAT)
+            await pause(stop, BEAT_EVERY)
+
+
+def _rests(connection: AsyncConnection[Any]) -> bool:
+    """Whether nobody uses the connection just now; who does gives signs of life enough."""
+    return not connection.lock.locked() and connection.info.transaction_status == TransactionStatus.IDLE
 
 
 async def try_lock(connection: AsyncConnection[Any], kind: int, number: int) -> bool:
