@@ -24,8 +24,8 @@ from shared_kernel.errors import NotFound, RateLimited, TwinlogError
 from shared_kernel.observability import get_logger
 
 ALERTS = Aggregate("alerts", evolve_alerts)
-NOBODY = USERS.stream(UUID(int=0))
-"""A stream that never begins; reading it takes as long as reading somebody's."""
+NOBODY = UUID(int=0)
+"""Whose stream never begins; reading it takes as long as reading somebody's."""
 MAX_TELLING = 16
 """How many users are told of refused sign-ins at a time; the rest hear of the next refusal."""
 
@@ -43,12 +43,12 @@ class Credentials:
         self._telling: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def user_with(
-        self, tenant: str, email: str, password: str, network: str | None = None, *, wanted: str = ""
+        self, tenant: str, email: str, password: str, network: str | None = None, *, new_password: str = ""
     ) -> tuple[UUID, str] | None:
         """Who has this address and this password and is let in, if anybody, and the hash that the password fits.
 
-        With `wanted` the password is the code of a reset, and that is the password for `redeem`. All refusals take
-        the same steps.
+        With `new_password`, `password` is the code of a reset, which `redeem` then uses up. All refusals take the same
+        steps.
 
         Raises RateLimited, ServiceUnavailable when attempts cannot be counted, or WeakPassword.
         """
@@ -59,16 +59,19 @@ class Credentials:
             self._tell_soon(tenant, key)
             raise
         user = await self._user_at(tenant, key)
-        if not await self._is_right(user, password, as_code=bool(wanted)) or user is None:
+        if not await self._is_right(user, password, as_code=bool(new_password)) or user is None:
             return None
         await self._attempts.forgive(tenant, key, network)
-        if wanted:
-            await self._passwords.refuse_weak(wanted, user.email, user.name, tenant)
+        if new_password:
+            await self._passwords.refuse_weak(new_password, user.email, user.name, tenant)
         return user.user_id, user.password_hash
 
-    async def redeem(self, tenant: str, user_id: UUID, code: str, wanted: str) -> str | None:
-        """Let `wanted` be the password, and the code count no more; a mark for `still_counts`, or None without luck."""
-        hashed = await self._passwords.hash(wanted)
+    async def redeem(self, tenant: str, user_id: UUID, code: str, new_password: str) -> str | None:
+        """Use the code up and make `new_password` the password.
+
+        The new mark for `still_counts`; None if the code no longer counts.
+        """
+        hashed = await self._passwords.hash(new_password)
         work = USERS.record(user_id, redeem_reset, RedeemPasswordReset(hash_of(code), hashed))
         try:
             await self._execution.run(work, Call.of_user(tenant, user_id))
@@ -84,10 +87,10 @@ class Credentials:
 
     async def user_of(self, tenant: str, email: str) -> UUID:
         """Raises NotFound."""
-        holder = await self._execution.store.claim_holder(tenant, "email", self._addresses.key_of(tenant, email))
-        if holder is None:
+        user_id = await self._holder_of(tenant, self._addresses.key_of(tenant, email))
+        if user_id is None:
             raise NotFound
-        return UUID(holder.removeprefix("users-"))
+        return user_id
 
     async def has_password(self, tenant: str, user_id: UUID, password: str) -> bool:
         """Whether this is the user's password; it takes as long when there is no such user. Raises as `user_with`."""
@@ -116,8 +119,7 @@ class Credentials:
 
     async def close(self) -> None:
         """Let nobody be told any more."""
-        for task in tuple(self._telling.values()):
-            await end(task)
+        await end(*self._telling.values())
 
     async def _user(self, tenant: str, user_id: UUID) -> User | None:
         return (await self._execution.load(USERS, tenant, USERS.stream(user_id))).state
@@ -126,14 +128,18 @@ class Credentials:
         """Whose address this is. The vault is asked once, whether or not there is a user or a key is remembered:
         neither its absence nor the time that it takes may tell who has an account.
         """
-        stream = await self._execution.store.claim_holder(tenant, "email", key) or NOBODY
-        vault, subject = self._execution.vault, stream.removeprefix("users-")
-        vault.evict(tenant, subject)
-        await vault.key_of(tenant, subject)
-        return (await self._execution.load(USERS, tenant, stream)).state
+        user_id = await self._holder_of(tenant, key) or NOBODY
+        vault = self._execution.vault
+        vault.evict(tenant, str(user_id))
+        await vault.key_of(tenant, str(user_id))
+        return await self._user(tenant, user_id)
+
+    async def _holder_of(self, tenant: str, key: str) -> UUID | None:
+        holder = await self._execution.store.claim_holder(tenant, "email", key)
+        return None if holder is None else UUID(holder.removeprefix("users-"))
 
     async def _is_right(self, user: User | None, shown: str, *, as_code: bool) -> bool:
-        """Whatever was shown, a password is looked at, for it must not be heard what it was."""
+        """A code is checked against the password hash too: the time must not tell which of the two was shown."""
         fits = await self._fits(user, shown)
         if not as_code:
             return fits
@@ -154,10 +160,9 @@ class Credentials:
 
     async def _tell(self, tenant: str, key: str) -> None:
         try:
-            holder = await self._execution.store.claim_holder(tenant, "email", key)
-            if holder is None:
+            user_id = await self._holder_of(tenant, key)
+            if user_id is None:
                 return
-            user_id = UUID(holder.removeprefix("users-"))
             work = ALERTS.record(user_id, tell_of_throttling, TellOfThrottling(user_id))
             await self._execution.run(work, Call.of_system(tenant, "sign-in"))
         except TwinlogError as error:

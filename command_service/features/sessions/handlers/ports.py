@@ -10,15 +10,15 @@ class Credentials(Protocol):
     """Whoever can tell a right password from a wrong one, and whom to let in."""
 
     async def user_with(
-        self, tenant: str, email: str, password: str, network: str | None, *, wanted: str
+        self, tenant: str, email: str, password: str, network: str | None, *, new_password: str
     ) -> tuple[UUID, str] | None:
         """The user's id, and a mark of what was shown, for `still_counts`.
 
-        With `wanted` the password is a code with which that may be made the password, by `redeem`.
+        With `new_password`, `password` is the code of a reset, which `redeem` then uses up.
         """
         ...
 
-    async def redeem(self, tenant: str, user_id: UUID, code: str, wanted: str) -> str | None:
+    async def redeem(self, tenant: str, user_id: UUID, code: str, new_password: str) -> str | None:
         """Let another password count from now on; the mark of it, or None when the code counts no more."""
         ...
 

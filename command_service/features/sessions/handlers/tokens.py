@@ -118,7 +118,7 @@ class TokenHandlers:
 
     async def _sign_in(self, sign_in: SignIn, tenant: str, origin: Origin) -> Token:
         recognised = await self._credentials.user_with(
-            tenant, sign_in.email, sign_in.password, origin.network, wanted=sign_in.new_password
+            tenant, sign_in.email, sign_in.password, origin.network, new_password=sign_in.new_password
         )
         if recognised is None:
             raise InvalidGrant
