@@ -36,10 +36,10 @@ async def test_the_story_holds_on_a_running_stack(stack: Stack) -> None:
     assert "is refused as stale-version" in told.getvalue()
 
 
+@pytest.mark.e2e
 def test_a_person_sees_the_story_on_a_stack_of_its_own() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.cli", "demo", "--json"], capture_output=True, text=True, timeout=110, check=False
-    )
+    words = [sys.executable, "-m", "deploy.cli", "demo", "--json"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout)["ok"]
 
