@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from command_service.infrastructure.event_store import batch
-from command_service.infrastructure.event_store.connections import CONNECT
+from command_service.infrastructure.event_store.connections import CONNECT, PREPARE_SECONDS
 from command_service.infrastructure.event_store.failure import Failure, failure, named
 from command_service.infrastructure.event_store.flight import Flight, Outcome, open_flight
 from command_service.infrastructure.event_store.pipe import Rows
@@ -25,7 +25,7 @@ LONGEST_PAUSE = 1.0
 CALL_TIMEOUT = 15.0
 """Seconds: a little more than the server's own patience with a statement."""
 
-LAST_WORD = CONNECT["connect_timeout"] + CALL_TIMEOUT
+LAST_WORD = CONNECT["connect_timeout"] + PREPARE_SECONDS + CALL_TIMEOUT
 """Seconds that an append may still take when its patience ends just after its last attempt has begun."""
 
 WORTH_A_FLIGHT = 8

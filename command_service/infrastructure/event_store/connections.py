@@ -1,8 +1,13 @@
 """Connections to the command database: time-outs on everything, so that no wait is for ever."""
 
+import asyncio
+import os
+import socket
+from contextlib import suppress
 from typing import Any
 
-from psycopg import AsyncConnection, BaseConnection
+import psycopg
+from psycopg import AsyncConnection, BaseConnection, sql
 from psycopg_pool import AsyncConnectionPool
 
 CONNECT: dict[str, Any] = {
@@ -14,6 +19,9 @@ CONNECT: dict[str, Any] = {
     "tcp_user_timeout": 10_000,
     "application_name": "twinlog-command",
 }
+
+PREPARE_SECONDS = 5.0
+"""How long a server that has accepted a connection may take until batches can be sent over it."""
 
 RECONNECT_SECONDS = 2.0
 """The pool waits twice as long after every failed attempt; giving up soon, it starts afresh with the next reader."""
@@ -31,11 +39,26 @@ _SESSION = """
 """
 
 
-async def open_connection(url: str) -> AsyncConnection[Any]:
-    """A connection of its own for an appender. Raises psycopg.Error."""
+async def open_connection(url: str, *first: sql.Composed) -> AsyncConnection[Any]:
+    """A connection of its own for an appender, over which statements were carried out already. Raises psycopg.Error."""
     connection = await AsyncConnection.connect(url, **CONNECT)
-    await configure(connection)
+    giving_up = asyncio.get_running_loop().call_later(PREPARE_SECONDS, hang_up, connection)
+    try:
+        await configure(connection)
+        for statement in first:
+            await connection.execute(statement)
+    except BaseException:
+        await connection.close()
+        raise
+    finally:
+        giving_up.cancel()
     return connection
+
+
+def hang_up(connection: BaseConnection[Any]) -> None:
+    """Whoever waits for the server's answer hears that the connection is lost; from any thread, and while he waits."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.pgconn.socket)) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 async def configure(connection: AsyncConnection[Any]) -> None:

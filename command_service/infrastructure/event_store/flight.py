@@ -91,10 +91,4 @@ class Flight:
 
 async def open_flight(url: str, call: sql.Composed, patience: float) -> Flight:
     """Over a new connection; `patience` seconds after its departure a batch counts as lost. Raises psycopg.Error."""
-    connection = await open_connection(url)
-    try:
-        await connection.execute(prepare(call))
-    except BaseException:
-        await connection.close()
-        raise
-    return Flight(connection, patience)
+    return Flight(await open_connection(url, prepare(call)), patience)

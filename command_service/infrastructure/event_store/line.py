@@ -1,11 +1,13 @@
 """A pipe for threads: whoever sends a batch waits for its answer, and nobody else uses the pipe meanwhile."""
 
 import selectors
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from psycopg import Connection, sql
 
+from command_service.infrastructure.event_store.connections import PREPARE_SECONDS, hang_up
 from command_service.infrastructure.event_store.pipe import Pipe, Rows, prepare
 
 
@@ -62,9 +64,13 @@ class Line:
 def open_line(connect: Callable[[], Connection[Any]], call: sql.Composed, patience: float) -> Line:
     """Over a new connection. Raises psycopg.Error."""
     connection = connect()
+    giving_up = threading.Timer(PREPARE_SECONDS, hang_up, (connection,))
+    giving_up.start()
     try:
         connection.execute(prepare(call))
     except BaseException:
         connection.close()
         raise
+    finally:
+        giving_up.cancel()
     return Line(connection, patience)

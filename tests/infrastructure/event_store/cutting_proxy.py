@@ -17,6 +17,9 @@ class CuttingProxy:
     lose_next_answer: bool = False
     refuse: bool = False
     silent: bool = False
+    silent_from: bytes = b""
+    """What a client says last before the server falls silent, if it says so."""
+
     cuts: int = 0
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -33,6 +36,7 @@ class CuttingProxy:
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, answers: bool = False) -> None:
         with suppress(ConnectionError):
             while data := await source.read(65_536):
+                self.silent |= not answers and bool(self.silent_from) and self.silent_from in data
                 if answers and self.lose_next_answer:  # the server has committed: it only answers afterwards
                     self.lose_next_answer = False
                     self.cut()

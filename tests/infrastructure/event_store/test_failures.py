@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
-from command_service.infrastructure.event_store import PostgresEventStore, batch
+from command_service.infrastructure.event_store import PostgresEventStore, appender, batch, connections
 from command_service.infrastructure.event_store.port import Appended, StoreBusy, StoreUnavailable
 from shared_kernel.errors import SchemaMismatch
 from tests.infrastructure.event_store.cutting_proxy import cutting_proxy
@@ -77,6 +77,21 @@ async def test_unreachable_database_is_said_after_the_patience(command_database:
         assert asyncio.get_running_loop().time() - began < 30
         proxy.refuse = False
         assert (await store.append(append("loans-2"))).position == 1
+
+
+@pytest.mark.parametrize("silent_from", [b"set_config", b"PREPARE", b"append_batch"])
+async def test_server_that_falls_silent_is_said_after_the_patience(
+    command_database: Database, monkeypatch: pytest.MonkeyPatch, silent_from: bytes
+) -> None:
+    monkeypatch.setattr(connections, "PREPARE_SECONDS", 1.0)
+    monkeypatch.setattr(appender, "CALL_TIMEOUT", 1.0)
+    async with (
+        cutting_proxy(command_database.app_url) as proxy,
+        PostgresEventStore(proxy.url, topics={TOPIC}, patience=0.5) as store,
+    ):
+        proxy.silent_from = silent_from
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(store.append(append("loans-1")), 30)
 
 
 @pytest.mark.asvs("V15.2.2")

@@ -15,7 +15,7 @@ from eventsourcing.persistence import OperationalError, StoredEvent
 from eventsourcing.utils import Environment
 from psycopg import sql
 
-from command_service.infrastructure.event_store import log
+from command_service.infrastructure.event_store import line, log
 from command_service.infrastructure.event_store.factory import Factory
 from command_service.infrastructure.event_store.recorder import LogApplicationRecorder
 from tests.infrastructure.event_store.cutting_proxy import cutting_proxy
@@ -123,7 +123,7 @@ async def test_server_that_falls_silent_holds_nobody_for_ever(
     command_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "PATIENCE", 0.5)
-    monkeypatch.setattr(log, "ANSWER_TIMEOUT", 0.5)
+    monkeypatch.setattr(log, "ANSWER_TIMEOUT", 1.0)
     async with cutting_proxy(command_database.app_url) as proxy:
         with Factory(Environment(env=library_variables(proxy.url, CREATE_TABLE="n"))) as factory:
             opened = await asyncio.to_thread(factory.application_recorder)
@@ -134,6 +134,21 @@ async def test_server_that_falls_silent_holds_nobody_for_ever(
             assert [type(each) for each in heard] == [OperationalError] * 3
             proxy.silent = False
             await asyncio.to_thread(opened.insert_events, [one()])
+
+
+async def test_server_that_falls_silent_before_the_first_batch_holds_nobody_for_ever(
+    command_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "PATIENCE", 0.5)
+    monkeypatch.setattr(line, "PREPARE_SECONDS", 1.0)
+    async with cutting_proxy(command_database.app_url) as proxy:
+        with Factory(Environment(env=library_variables(proxy.url, CREATE_TABLE="n"))) as factory:
+            opened = await asyncio.to_thread(factory.application_recorder)
+            proxy.silent_from = b"PREPARE"
+            with pytest.raises(OperationalError):
+                await asyncio.wait_for(asyncio.to_thread(opened.insert_events, [one()]), 30)
+            proxy.silent_from, proxy.silent = b"", False
+            proxy.cut()
 
 
 class Interrupted(BaseException):
