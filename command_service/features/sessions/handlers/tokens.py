@@ -167,11 +167,8 @@ class TokenHandlers:
         """Never valid for longer than its session, nor an elevated one for longer than its elevation."""
         two_factors = OTP in session.methods
         roles, version = await self._roles.roles_of(tenant, session.user_id, two_factors=two_factors)
-        acr, proven_at, now = (
-            TWO_FACTORS if two_factors else PASSWORD_ONLY,
-            session.started_at,
-            self._execution.clock.now(),
-        )
+        now = self._execution.clock.now()
+        acr, proven_at = (TWO_FACTORS if two_factors else PASSWORD_ONLY), session.started_at
         left = (session.expires_at - now).total_seconds()
         if elevated_at is not None and (age := (now - elevated_at).total_seconds()) < MAX_AGE:
             acr, proven_at, left = ELEVATED, elevated_at, min(left, MAX_AGE - age)
