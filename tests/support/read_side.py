@@ -27,6 +27,7 @@ from query_service.projector.shift import Tools
 from query_service.projector.status import Status
 from shared_kernel.clock import SystemClock
 from shared_kernel.errors import ServiceUnavailable
+from shared_kernel.events.registry import Registry
 from shared_kernel.messaging.client import redis_client
 from shared_kernel.messaging.mark import MARK_KEY
 from shared_kernel.messaging.message import encode
@@ -79,10 +80,10 @@ class ReadSide:
         return Engine(tools.projections, decoder_of(tools, REGISTRY, self.vault), self.history.partitions)
 
     @asynccontextmanager
-    async def projector(self, *projections: Projection) -> AsyncIterator[Tools]:
+    async def projector(self, *projections: Projection, events: Registry = REGISTRY) -> AsyncIterator[Tools]:
         """A running projector; it has stopped gracefully at the end of the block."""
         tools = self.tools(*projections)
-        running = asyncio.create_task(Projector(tools, REGISTRY, self.vault, self.query_url).run())
+        running = asyncio.create_task(Projector(tools, events, self.vault, self.query_url).run())
         try:
             yield tools
         finally:
