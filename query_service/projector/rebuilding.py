@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection, sql
@@ -28,7 +29,9 @@ _BEGUN = sql.SQL("""
        SET generation = excluded.generation, at_once = excluded.at_once, state = 'running', reason = '',
            difference = NULL, started_at = now(), going_since = now(), worked_seconds = 0
 """)
-_ALL = sql.SQL("SELECT projection, generation, at_once, state, reason FROM public.rebuilds ORDER BY projection")
+_ALL = sql.SQL("""
+    SELECT projection, generation, at_once, state, reason, started_at FROM public.rebuilds ORDER BY projection
+""")
 _TO = sql.SQL("""
     UPDATE public.rebuilds
        SET worked_seconds = worked_seconds
@@ -36,8 +39,13 @@ _TO = sql.SQL("""
            going_since = now(), state = %s, reason = %s
      WHERE projection = %s AND state = ANY(%s)
 """)
+_BUILT = sql.SQL("""
+    UPDATE public.rebuilds
+       SET state = 'built', reason = '', difference = %s, going_since = now(),
+           worked_seconds = worked_seconds + extract(epoch FROM now() - going_since)
+     WHERE projection = %s AND state = 'running' AND started_at = %s
+""")
 _REASON = sql.SQL("UPDATE public.rebuilds SET reason = %s WHERE projection = %s")
-_DIFFERENCE = sql.SQL("UPDATE public.rebuilds SET difference = %s WHERE projection = %s")
 _NO_SHADOW = sql.SQL("""
     UPDATE public.projections SET shadow_version = NULL, shadow_built_at = NULL WHERE name = %s
 """)
@@ -60,6 +68,7 @@ class Rebuild:
     at_once: bool
     state: str
     reason: str
+    started_at: datetime
 
     @property
     def shadow(self) -> Unit:
@@ -173,9 +182,8 @@ class Rebuilding:
         found = await diff(self._tools, self._engine, projection)
         counted = {key: count for key, count in found.as_dict().items() if key != "first"}
         async with self._tools.pool.connection() as connection:
-            await connection.execute(_DIFFERENCE, (Jsonb(counted), name))
-            built = (await connection.execute(_TO, ("built", "", name, ["running"]))).rowcount == 1
-        if built and rebuild.at_once:  # else an operator was faster: it rests, or is forgotten
+            built = (await connection.execute(_BUILT, (Jsonb(counted), name, rebuild.started_at))).rowcount == 1
+        if built and rebuild.at_once:  # else an operator was faster: it rests, is forgotten, or has begun anew
             await self._switch(name)
 
     async def _switch(self, name: str) -> None:

@@ -141,6 +141,29 @@ async def test_rebuild_that_is_paused_while_it_is_compared_does_not_answer_at_on
     assert (await active(side), await side.rows("SELECT state FROM public.rebuilds")) == ("green", [("switched",)])
 
 
+async def test_rebuild_that_is_begun_anew_while_the_one_before_is_compared_is_not_taken_for_it(
+    side: ReadSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await side.register()
+    write(side, 5)
+    await side.apply(side.engine(), side.slices())
+    tools = side.tools()
+    await rebuilding_module.start(tools, PROJECTION, at_once=True)
+    working = rebuilding_module.Rebuilding(tools, side.engine(), side.history.partitions)
+
+    async def overtaken(tools: Tools, engine: Engine, projection: Projection) -> Difference:
+        found = await diff(tools, engine, projection)
+        await rebuilding_module.cancel(tools, projection)
+        await rebuilding_module.start(tools, projection, at_once=False)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rebuilding_module, "diff", overtaken)
+        await working.work((await working.look())[0], PROJECTION)
+    found = await side.rows("SELECT state, reason, difference FROM public.rebuilds")
+    assert (await active(side), found) == ("blue", [("running", "", None)])
+
+
 async def test_cancelled_rebuild_leaves_no_trace_and_live_rows_alone(side: ReadSide) -> None:
     async with operated(side, 5):
         await ask(side, RebuildRequested(projection=NAME))
