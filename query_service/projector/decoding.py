@@ -40,7 +40,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class Prepared:
     """A slice that was found sound, with its events decoded: all that can be done before its transaction begins."""
 
     events: Slice

@@ -15,7 +15,7 @@ from query_service.infrastructure.projection import Projection
 from query_service.projector import audit_copy, checkpoints, parking
 from query_service.projector.batch import Slice, digest, require_sound
 from query_service.projector.checkpoints import LOG, Advance, Gate, Members, Unit
-from query_service.projector.decoding import Arrival, Decoder, Ready
+from query_service.projector.decoding import Arrival, Decoder, Prepared
 from query_service.projector.folding import Parked, Pass, Stream, steps_of
 from query_service.projector.rows import TableRows
 from query_service.projector.trouble import unwritable
@@ -47,14 +47,14 @@ class Engine:
         self._decoder = decoder
         self._partitions = partitions
 
-    async def ready(self, events: Slice) -> Ready:
+    async def prepare(self, events: Slice) -> Prepared:
         """What can be done without the database. Raises NotTheLog when an event is not what it should be, and
         ServiceUnavailable when the vault is away.
         """
         require_sound(events, self._partitions)
-        return Ready(events, await self._decoder.decode([events]))
+        return Prepared(events, await self._decoder.decode([events]))
 
-    async def apply(self, connection: Connection, batch: Sequence[Ready]) -> Applied:
+    async def apply(self, connection: Connection, batch: Sequence[Prepared]) -> Applied:
         """Handle new events for everything that stands where they begin, the audit copy included.
 
         Raises Fenced when another process was faster, NotTheLog when the audit copy holds another event,
@@ -64,10 +64,12 @@ class Engine:
         return await self._transact(connection, batch, lambda: checkpoints.enter(connection, expected))
 
     async def catch_up(self, connection: Connection, units: Sequence[Unit], events: Slice) -> Applied:
-        """Handle events for units that lag behind. Raises what `ready` and `apply` raise."""
+        """Handle events for units that lag behind. Raises what `prepare` and `apply` raise."""
         partition, after = events.partition, Gate(events.after, events.epoch)
         return await self._transact(
-            connection, [await self.ready(events)], lambda: checkpoints.enter_alone(connection, units, partition, after)
+            connection,
+            [await self.prepare(events)],
+            lambda: checkpoints.enter_alone(connection, units, partition, after),
         )
 
     async def fold_again(self, connection: Connection, unit: Unit, rows: Sequence[StoredRow], partition: int) -> Pass:
@@ -75,14 +77,14 @@ class Engine:
 
         Raises NotTheLog, BrokenProjection, ServiceUnavailable when the vault is away, and psycopg.Error.
         """
-        ready = await self.ready(Slice(partition, rows[0].position - 1, 0, rows))
+        prepared = await self.prepare(Slice(partition, rows[0].position - 1, 0, rows))
         projection = self._projections[unit.projection]
-        steps = steps_of(projection, ready.arrivals)
+        steps = steps_of(projection, prepared.arrivals)
         work = Work(unit, TableRows(projection.table, unit.generation), steps, Pass(projection))
         await work.fold_one_by_one(connection)
         return work.folding
 
-    async def _transact(self, connection: Connection, batch: Sequence[Ready], enter: Enter) -> Applied:
+    async def _transact(self, connection: Connection, batch: Sequence[Prepared], enter: Enter) -> Applied:
         try:
             return await self._attempt(connection, batch, enter, _ALL_AT_ONCE)
         except (BrokenProjection, psycopg.Error) as error:
@@ -90,14 +92,16 @@ class Engine:
                 raise
         return await self._attempt(connection, batch, enter, _ONE_BY_ONE)  # to find who is to blame
 
-    async def _attempt(self, connection: Connection, batch: Sequence[Ready], enter: Enter, way: "Way") -> Applied:
+    async def _attempt(
+        self, connection: Connection, batch: Sequence[Prepared], enter: Enter, handling: "Handling"
+    ) -> Applied:
         slices = [each.events for each in batch]
         async with connection.transaction():
             members = self._ours(await enter())
             works = self._works(members, [arrival for each in batch for arrival in each.arrivals])
-            skipped = await way.fold(connection, works, slices)
+            skipped = await handling.fold(connection, works, slices)
             if LOG in members:
-                await way.copy(connection, slices)
+                await handling.copy(connection, slices)
             parked = [(work.unit, event) for work in works for event in work.folding.parked]
             if parked:
                 await parking.park(connection, parked)
@@ -145,15 +149,15 @@ async def _fold_one_by_one(connection: Connection, works: Sequence[Work], slices
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Handling:
     """How a batch is handled: its events together, or each for itself when they cannot be."""
 
     fold: Callable[[Connection, Sequence[Work], Sequence[Slice]], Awaitable[Skipped]]
     copy: Callable[[Connection, Sequence[Slice]], Awaitable[None]]
 
 
-_ALL_AT_ONCE = Way(_fold_all, audit_copy.add)
-_ONE_BY_ONE = Way(_fold_one_by_one, audit_copy.merge)
+_ALL_AT_ONCE = Handling(_fold_all, audit_copy.add)
+_ONE_BY_ONE = Handling(_fold_one_by_one, audit_copy.merge)
 
 
 async def _blocked(connection: Connection, works: Sequence[Work]) -> Mapping[Unit, set[Stream]]:

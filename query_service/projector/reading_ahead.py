@@ -1,15 +1,14 @@
 """Reading what comes next while a large batch is being written: a projector that is behind waits for nobody.
 
-What was read is made ready too, so that while the database writes one batch this process decodes the next.
+What was read is prepared too, so that while the database writes one batch this process decodes the next.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from query_service.projector.batch import Slice
-from query_service.projector.decoding import Ready
+from query_service.projector.decoding import Prepared
 from query_service.projector.source import Cursor, Reading
 from shared_kernel.errors import TwinlogError
 
@@ -17,14 +16,11 @@ WORTH_WHILE = 1_000
 """Events in a reading from which on there is likely to be more; a projector that is level has nothing to read ahead."""
 
 
-MakeReady = Callable[[Slice], Awaitable[Ready]]
+Prepare = Callable[[Slice], Awaitable[Prepared]]
 """Raises TwinlogError for what cannot be handled."""
 
-
-class Reads(Protocol):
-    """Where events come from; a `Source`."""
-
-    async def read(self, cursors: Sequence[Cursor], patience: float, /) -> Reading: ...
+Read = Callable[[Sequence[Cursor], float], Awaitable[Reading]]
+"""As `Source.read`."""
 
 
 class ReadingAhead:
@@ -33,9 +29,9 @@ class ReadingAhead:
     Nothing is taken on trust: what was read ahead counts only if every cursor stands where the hope has put it.
     """
 
-    def __init__(self, source: Reads, make_ready: MakeReady) -> None:
-        self._source = source
-        self._make_ready = make_ready
+    def __init__(self, read: Read, prepare: Prepare) -> None:
+        self._read = read
+        self._prepare = prepare
         self._hoped: list[Cursor] = []
         self._task: asyncio.Task[Reading] | None = None
 
@@ -45,7 +41,7 @@ class ReadingAhead:
             task, self._task = self._task, None
             return await task
         await self.forget()
-        return await self._source.read(cursors, patience)
+        return await self._read(cursors, patience)
 
     def start(self, cursors: Sequence[Cursor], reading: Reading) -> None:
         """Begin to read what follows a reading, if that was large."""
@@ -56,15 +52,15 @@ class ReadingAhead:
         self._task = asyncio.create_task(self._read_ahead())
 
     async def _read_ahead(self) -> Reading:
-        reading = await self._source.read(self._hoped, 0)
+        reading = await self._read(self._hoped, 0)
         for events in reading.slices:
             await asyncio.sleep(0)  # the batch that is being written comes first
             with suppress(TwinlogError):  # whoever handles the slice meets it again, and says so
-                reading.ready[events.partition] = await self._make_ready(events)
+                reading.prepared[events.partition] = await self._prepare(events)
         return reading
 
     async def forget(self) -> None:
         """Let go of what was read ahead; its errors are of no interest."""
-        task, self._task = self._task, None
+        task, self._task = self._task, None  # waited for: to interrupt it would cost a connection
         if task is not None:
             await asyncio.gather(task, return_exceptions=True)

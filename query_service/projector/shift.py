@@ -20,7 +20,7 @@ from query_service.projector.batch import NotTheLog, Slice, shares
 from query_service.projector.catch_up import CatchingUp, claimed
 from query_service.projector.census import Lagging
 from query_service.projector.checkpoints import LOG, Fenced, Unit
-from query_service.projector.decoding import Ready
+from query_service.projector.decoding import Prepared
 from query_service.projector.engine import Applied, Engine
 from query_service.projector.leases import Leases
 from query_service.projector.reading_ahead import ReadingAhead
@@ -72,7 +72,7 @@ class Shift:
         self._catching_up: asyncio.Task[None] | None = None
 
     def _reading_ahead(self) -> ReadingAhead:
-        return ReadingAhead(Source(self._tools.redis, self._tools.feed), self._engine.ready)
+        return ReadingAhead(Source(self._tools.redis, self._tools.feed).read, self._engine.prepare)
 
     async def step(self) -> None:
         """Handle what is there, or wait for it a moment."""
@@ -84,7 +84,7 @@ class Shift:
         await self._take_note(cursors, reading)
         if reading.slices:
             self._ahead.start(cursors, reading)
-            await together([self._apply(share, reading.ready) for share in shares(reading.slices)])
+            await together([self._apply(share, reading.prepared) for share in shares(reading.slices)])
         self._say_halted()
         if not reading.slices and (reading.feed_trouble or not cursors):
             await pause(self._tools.stop, PATIENCE)
@@ -142,9 +142,9 @@ class Shift:
         await self._ahead.forget()
         await end(self._catching_up)
 
-    async def _apply(self, slices: Sequence[Slice], ready: Mapping[int, Ready]) -> None:
+    async def _apply(self, slices: Sequence[Slice], prepared: Mapping[int, Prepared]) -> None:
         try:
-            batch = [ready.get(events.partition) or await self._engine.ready(events) for events in slices]
+            batch = [prepared.get(events.partition) or await self._engine.prepare(events) for events in slices]
             async with self._tools.pool.connection() as connection:
                 applied = await self._engine.apply(connection, batch)
         except Fenced:
@@ -154,18 +154,20 @@ class Shift:
             self._status.report("vault", str(error))
             await pause(self._tools.stop, 1.0)
         except TwinlogError as error:
-            await self._apply_apart(slices, ready, error)
+            await self._apply_apart(slices, prepared, error)
         else:
             self._status.report("vault", "")
             await self._applied(slices, applied)
 
-    async def _apply_apart(self, slices: Sequence[Slice], ready: Mapping[int, Ready], error: TwinlogError) -> None:
+    async def _apply_apart(
+        self, slices: Sequence[Slice], prepared: Mapping[int, Prepared], error: TwinlogError
+    ) -> None:
         """One partition's trouble is not the others'."""
         if len(slices) == 1:
             self._halt(slices[0].partition, error.detail)
             return
         for events in slices:
-            await self._apply([events], ready)
+            await self._apply([events], prepared)
 
     async def _applied(self, slices: Sequence[Slice], applied: Applied) -> None:
         ends = {events.partition: Cursor(events.partition, events.epoch, events.upto) for events in slices}

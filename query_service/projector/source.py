@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from query_service.infrastructure.feed import Feed, FeedUnavailable, Stretch
 from query_service.projector.batch import NotTheLog, Slice
-from query_service.projector.decoding import Ready
+from query_service.projector.decoding import Prepared
 from shared_kernel.messaging.client import read_streams
 from shared_kernel.messaging.mark import MARK_KEY, Mark
 from shared_kernel.messaging.message import Message, decode
@@ -51,11 +51,11 @@ class Cursor:
 class Reading:
     """What one look at the sources gave: slices to handle, partitions that cannot go on, and the newest mark.
 
-    `ready` holds by partition what was made ready of the slices already.
+    `prepared` holds by partition what was prepared of the slices already.
     """
 
     slices: list[Slice] = field(default_factory=list)
-    ready: dict[int, Ready] = field(default_factory=dict)
+    prepared: dict[int, Prepared] = field(default_factory=dict)
     halted: dict[int, str] = field(default_factory=dict)
     mark: Mark | None = None
     feed_trouble: str = ""

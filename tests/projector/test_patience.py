@@ -154,7 +154,7 @@ async def test_table_that_is_locked_holds_the_batch_up_and_loses_nothing(side: R
     await side.register()
     write(side, 3)
     engine = side.engine()
-    batch = [await engine.ready(events) for events in side.slices()]
+    batch = [await engine.prepare(events) for events in side.slices()]
     async with side.pool.connection() as stall, side.pool.connection() as working:
         await working.execute("SET lock_timeout = '100ms'")
         async with stall.transaction():

@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 
 from query_service.projector import projector as projector_module
 from query_service.projector.checkpoints import LOG, Unit
-from query_service.projector.decoding import Ready
+from query_service.projector.decoding import Prepared
 from query_service.projector.engine import Applied, Engine
 from query_service.projector.shift import Tools
 from shared_kernel.messaging.checkpoints import CHECKPOINTS_KEY
@@ -206,7 +206,7 @@ class Forgetful(Engine):
 
     lost = 0
 
-    async def apply(self, connection: AsyncConnection[Any], batch: Sequence[Ready]) -> Applied:
+    async def apply(self, connection: AsyncConnection[Any], batch: Sequence[Prepared]) -> Applied:
         applied = await super().apply(connection, batch)
         if Forgetful.lost < 3:
             Forgetful.lost += 1

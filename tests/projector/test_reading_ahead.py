@@ -7,13 +7,13 @@ import pytest
 from redis.exceptions import ConnectionError as RedisGone
 
 from query_service.projector.batch import AT_LEAST, AT_MOST, NotTheLog, Slice, shares
-from query_service.projector.decoding import Ready
+from query_service.projector.decoding import Prepared
 from query_service.projector.reading_ahead import WORTH_WHILE, ReadingAhead
 from query_service.projector.source import Cursor, Reading
 from tests.support.history import History
 from tests.support.tallies import TallyOpened
 
-CHANGED = 13
+FORGED_AFTER = 13
 START = [Cursor(0, 1, 0), Cursor(1, 1, 0)]
 
 
@@ -37,15 +37,15 @@ def slice_of(partition: int, after: int, events: int) -> Slice:
     return Slice(partition, after, 1, [row] * events)
 
 
-async def make_ready(events: Slice) -> Ready:
-    if events.after == CHANGED:
+async def prepare(events: Slice) -> Prepared:
+    if events.after == FORGED_AFTER:
         raise NotTheLog("changed")
-    return Ready(events, [])
+    return Prepared(events, [])
 
 
 async def begun(streams: Streams) -> tuple[ReadingAhead, list[Cursor]]:
     """After the first reading; and where the cursors are to be when its batch is written."""
-    ahead = ReadingAhead(streams, make_ready)
+    ahead = ReadingAhead(streams.read, prepare)
     ahead.start(START, await ahead.read(START, 0.0))
     await asyncio.sleep(0)
     return ahead, [Cursor(0, 1, 1), START[1]]
@@ -59,13 +59,20 @@ async def test_what_follows_was_read_already() -> None:
     assert len(streams.asked) == 2
 
 
-async def test_what_was_read_ahead_is_ready_but_for_what_cannot_be_handled() -> None:
-    ahead = ReadingAhead(Streams(), make_ready)
-    for after, found in ((7, {0}), (CHANGED, set[int]())):
-        ahead.start([Cursor(0, 1, after)], Reading(slices=[slice_of(1, 0, WORTH_WHILE)]))
-        reading = await ahead.read([Cursor(0, 1, after)], 0.0)
-        assert set(reading.ready) == found
-        assert reading.partitions == {0}
+async def read_ahead_of(after: int) -> Reading:
+    ahead = ReadingAhead(Streams().read, prepare)
+    ahead.start([Cursor(0, 1, after)], Reading(slices=[slice_of(1, 0, WORTH_WHILE)]))
+    return await ahead.read([Cursor(0, 1, after)], 0.0)
+
+
+async def test_what_was_read_ahead_is_prepared_already() -> None:
+    reading = await read_ahead_of(after=7)
+    assert (set(reading.prepared), reading.partitions) == ({0}, {0})
+
+
+async def test_what_cannot_be_prepared_is_left_to_whoever_handles_it() -> None:
+    reading = await read_ahead_of(FORGED_AFTER)
+    assert (set(reading.prepared), reading.partitions) == (set(), {0})
 
 
 async def test_batch_that_was_not_written_is_read_again() -> None:
@@ -84,7 +91,7 @@ async def test_little_is_not_worth_it() -> None:
 
 async def test_error_counts_only_for_who_asks_for_it() -> None:
     streams = Streams()
-    ahead = ReadingAhead(streams, make_ready)
+    ahead = ReadingAhead(streams.read, prepare)
     first = await ahead.read(START, 0.0)
     streams.gone = True
     ahead.start(START, first)

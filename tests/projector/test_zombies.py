@@ -51,7 +51,7 @@ async def test_zombie_within_its_transaction_and_its_successor_have_one_effect(
         async with side.projector() as successor:
             await eventually(lambda: has_members(side, 2), "the successor stands by")
             async with zombie.transaction(force_rollback=not zombie_commits):
-                await side.engine().apply(zombie, [await side.engine().ready(each) for each in side.slices()])
+                await side.engine().apply(zombie, [await side.engine().prepare(each) for each in side.slices()])
                 await session.close()  # the successor gets all partitions; the zombie has written, but not committed
                 await eventually(lambda: waits_for(side, zombie), "the successor waits at the gate")
                 assert (len(lease.held), await side.totals()) == (side.history.partitions, {})

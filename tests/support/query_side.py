@@ -146,7 +146,7 @@ class QuerySide:
             for number in partitions or range(PARTITIONS):
                 rows = [row for row in self.log.partition(number) if row.position > self.done[number]]
                 if rows:
-                    ready = await self.engine.ready(Slice(number, self.done[number], EPOCH, rows))
+                    ready = await self.engine.prepare(Slice(number, self.done[number], EPOCH, rows))
                     await self.engine.apply(connection, [ready])
                     self.done[number] = rows[-1].position
 

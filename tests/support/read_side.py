@@ -123,7 +123,7 @@ class ReadSide:
 
     async def apply(self, engine: Engine, slices: Sequence[Slice]) -> None:
         async with self.pool.connection() as connection:
-            await engine.apply(connection, [await engine.ready(events) for events in slices])
+            await engine.apply(connection, [await engine.prepare(events) for events in slices])
 
     async def rows(self, query: str, *params: Any) -> list[tuple[Any, ...]]:
         async with self.pool.connection() as connection:
