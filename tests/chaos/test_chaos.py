@@ -17,6 +17,7 @@ from shared_kernel.events.envelope import StoredRow
 from tests.chaos.household import Household, Strike, household
 from tests.support import results
 from tests.support.aftermath import (
+    CHANGED,
     CREATED,
     assert_log_equals,
     assert_log_is_sound,
@@ -58,7 +59,7 @@ async def stretch(stack: Stack, house: Household, rounds: int, chance: Random, c
     await until_ready(stack)
     async with httpx2.AsyncClient(timeout=20) as http:
         author = await sign_up(stack, http)
-    async with under_load(stack, author) as history:
+    async with under_load(stack, author, changing=True) as history:
         strikes = [await one_round(house, history, chance) for _ in range(rounds)]
     campaign.strikes += strikes
     campaign.histories.append((author, history))
@@ -126,7 +127,7 @@ def differences(compared: dict[str, int]) -> int:
 
 def effects(rows: Sequence[StoredRow]) -> Counter[str]:
     """How often each command of the load has taken effect in the log."""
-    names = (json.loads(row.payload)["name"] for row in rows if row.topic == CREATED)
+    names = (json.loads(row.payload).get("name") or "" for row in rows if row.topic in {CREATED, CHANGED})
     return Counter(name for name in names if name.startswith("load "))
 
 
@@ -142,6 +143,9 @@ def counted(strikes: Sequence[Strike]) -> dict[str, int]:
 async def test_random_deaths_leave_no_trace(stack: Stack) -> None:
     campaign = await chaos(stack, rounds=3, seed=chosen_seed())
     await compare(stack, campaign)
+    assert sum(history.changes for _, history in campaign.histories) > BEFORE, (
+        "several events of one stream were under way"
+    )
     assert all(strike.in_flight for strike in campaign.strikes)
 
 
@@ -162,6 +166,7 @@ async def test_a_hundred_random_deaths_leave_no_trace() -> None:
         "processes_killed": sum(strike.pid > 0 for strike in campaign.strikes),
         "acknowledged": campaign.acknowledged,
         "answers": dict(sorted(sum((history.statuses for _, history in campaign.histories), Counter()).items())),
+        "changes": sum(history.changes for _, history in campaign.histories),
         "repeated_requests": sum(history.repeated for _, history in campaign.histories),
         **found,
     }

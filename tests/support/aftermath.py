@@ -4,19 +4,21 @@ import asyncio
 import itertools
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import httpx2
 import psycopg
 
 from shared_kernel.events.envelope import StoredRow
 from shared_kernel.events.leaf import leaf_of
-from tests.support.load import PATIENCE, Author, History
+from tests.support.load import PATIENCE, Author, History, Shown
 from tests.support.stack import Stack
 from tests.support.waiting import eventually
 
 COLUMNS = ", ".join(StoredRow._fields)
 CREATED = "resources.ResourceCreated.v1"
+CHANGED = "resources.ResourceDetailsChanged.v1"
 
 
 def read_log(stack: Stack) -> list[StoredRow]:
@@ -67,18 +69,19 @@ def assert_log_equals(history: History, rows: Sequence[StoredRow]) -> None:
 
 
 async def assert_read_model_equals(history: History, stack: Stack, author: Author) -> None:
-    """The author's list, page by page, comes to hold exactly what was acknowledged."""
+    """The author's list, page by page, comes to hold exactly what was acknowledged, with each change."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
-    expected = {resource: name for name, resource in history.acknowledged.items()}
+    expected = history.shown
     while (listed := await _listed(stack, author)) != expected:
         assert asyncio.get_running_loop().time() < deadline, (
-            f"{len(expected.keys() - listed.keys())} missing, {len(listed.keys() - expected.keys())} too many"
+            f"{len(expected.keys() - listed.keys())} missing, {len(listed.keys() - expected.keys())} too many, "
+            f"unlike: {[(row, expected.get(each)) for each, row in listed.items() if expected.get(each) != row][:3]}"
         )
         await asyncio.sleep(0.2)
 
 
-async def _listed(stack: Stack, author: Author) -> dict[str, str]:
-    found: list[tuple[str, str]] = []
+async def _listed(stack: Stack, author: Author) -> dict[str, Shown]:
+    found: list[tuple[str, Shown]] = []
     async with httpx2.AsyncClient(timeout=10, headers=author.headers) as http:
         following: str | None = f"{stack.query_url}/v1/resources?owner={author.user_id}&limit=200"
         while following is not None:
@@ -88,11 +91,15 @@ async def _listed(stack: Stack, author: Author) -> dict[str, str]:
                 return {}  # not back yet
             if answer.status_code != 200:
                 return {}
-            found += [(item["id"], item["name"]) for item in answer.json()["items"]]
+            found += [(item["id"], _shown(item)) for item in answer.json()["items"]]
             link = answer.links.get("next")
             following = None if link is None else str(answer.url.join(str(link["url"])))
     assert len({resource for resource, _ in found}) == len(found), "a page repeats a row"
     return dict(found)
+
+
+def _shown(item: Mapping[str, Any]) -> Shown:
+    return Shown(item["version"], item["name"], tuple(item["tags"]))
 
 
 async def until_ready(stack: Stack) -> None:

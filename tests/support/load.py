@@ -4,10 +4,12 @@ Each command has a key of its own and is repeated under it until it is acknowled
 """
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 from uuid import uuid4
 
 import httpx2
@@ -16,6 +18,13 @@ from tests.support.stack import Stack
 
 PASSWORD = "winter-otter-plays-chess"
 CLIENTS = 8
+CHANGERS = 2
+"""How many change what the others have created, each resources of its own."""
+
+IN_A_ROW = 4
+"""Changes of one resource after another, so that several of its events are under way at a time."""
+
+RECENT = 10
 PATIENCE = 60.0
 """Seconds within which a command must be acknowledged in the end."""
 
@@ -23,14 +32,24 @@ TRY_AGAIN = {409, 429, 503}
 """In flight, too fast, not now: the answers that ask for a repetition."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a resource must come to look like, after every change that was acknowledged."""
+
+    version: int
+    name: str
+    tags: tuple[str, ...] = ()
+
+
 @dataclass
 class History:
-    """What the clients know: `acknowledged` maps the name of a resource to its id, `in_flight` are names sent now.
+    """What the clients know: `acknowledged` maps the name of a new resource to its id, `in_flight` are names sent now.
 
-    `statuses` counts every answer.
+    `shown` tells by id how it must be shown in the end; `statuses` counts every answer.
     """
 
     acknowledged: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, Shown] = field(default_factory=dict)
     in_flight: set[str] = field(default_factory=set)
     repeated: int = 0
     refusals: list[str] = field(default_factory=list)
@@ -46,7 +65,13 @@ class History:
     async def acknowledge(self, name: str, resource: str) -> None:
         async with self.news:
             self.acknowledged[name] = resource
+            self.shown[resource] = Shown(1, name)
             self.news.notify_all()
+
+    @property
+    def changes(self) -> int:
+        """How many changes of what was created are acknowledged."""
+        return sum(each.version - 1 for each in self.shown.values())
 
     async def refuse(self, why: str) -> None:
         async with self.news:
@@ -99,15 +124,21 @@ class Renewal:
 
 
 @asynccontextmanager
-async def under_load(stack: Stack, author: Author, *, tokens_expire: bool = False) -> AsyncIterator[History]:
+async def under_load(
+    stack: Stack, author: Author, *, tokens_expire: bool = False, changing: bool = False
+) -> AsyncIterator[History]:
     """Keep creating resources while the block runs; at its end every command that was begun is acknowledged.
 
-    Clients sign in again when they hear 401 only where `tokens_expire`; else it counts as a refusal.
+    Where `changing`, others keep changing what was created. Clients sign in again when they hear 401 only where
+    `tokens_expire`; else it counts as a refusal.
     """
     history, stop = History(), asyncio.Event()
     renew = Renewal(stack, author.email) if tokens_expire else None
     async with httpx2.AsyncClient(timeout=10, headers=author.headers) as http:
-        clients = [asyncio.create_task(_client(stack, http, history, stop, renew)) for _ in range(CLIENTS)]
+        sender = Sender(stack, http, history, renew)
+        clients = [asyncio.create_task(_client(sender, stop)) for _ in range(CLIENTS)]
+        if changing:
+            clients += [asyncio.create_task(_changer(sender, stop, number)) for number in range(CHANGERS)]
         try:
             yield history
         finally:
@@ -115,44 +146,95 @@ async def under_load(stack: Stack, author: Author, *, tokens_expire: bool = Fals
             await asyncio.gather(*clients)
 
 
-async def _client(
-    stack: Stack, http: httpx2.AsyncClient, history: History, stop: asyncio.Event, renew: Renewal | None
-) -> None:
-    while not stop.is_set() and not history.refusals:
-        name = f"load {uuid4()}"
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What is sent until it is acknowledged with this status; `name` is unique."""
+
+    name: str
+    method: str
+    path: str
+    body: dict[str, Any]
+    acknowledged_by: int
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Sends commands, each under a key of its own."""
+
+    stack: Stack
+    http: httpx2.AsyncClient
+    history: History
+    renew: Renewal | None
+
+    async def __call__(self, command: Command) -> httpx2.Response | None:
+        """The acknowledgement; None when it was refused, or did not come in time."""
         try:
             async with asyncio.timeout(PATIENCE):
-                await _create(stack, http, history, name, renew)
+                return await self._repeat(command)
         except TimeoutError:
-            await history.refuse(f"{name} was not acknowledged within {PATIENCE:g} s")
+            await self.history.refuse(f"{command.name} was not acknowledged within {PATIENCE:g} s")
+            return None
+
+    async def _repeat(self, command: Command) -> httpx2.Response | None:
+        headers = {"Idempotency-Key": str(uuid4()), "Content-Type": command.content_type}
+        while True:
+            answer = await self._send(command, headers)
+            if answer is not None and answer.status_code == command.acknowledged_by:
+                return answer
+            if answer is not None and answer.status_code == 401 and self.renew is not None:
+                await self.renew(self.http, answer.request.headers["Authorization"])
+            elif answer is not None and answer.status_code not in TRY_AGAIN:
+                await self.history.refuse(f"{answer.status_code} {answer.text}")
+                return None
+            self.history.repeated += 1
+            await asyncio.sleep(0.05)
+
+    async def _send(self, command: Command, headers: dict[str, str]) -> httpx2.Response | None:
+        """The answer; None where it may have been carried out or not: the key tells."""
+        self.history.in_flight.add(command.name)
+        try:
+            url = f"{self.stack.command_url}{command.path}"
+            answer = await self.http.request(command.method, url, json=command.body, headers=headers)
+        except httpx2.TransportError:
+            return None
+        finally:
+            self.history.in_flight.discard(command.name)
+        self.history.statuses[answer.status_code] += 1
+        return answer
 
 
-async def _create(stack: Stack, http: httpx2.AsyncClient, history: History, name: str, renew: Renewal | None) -> None:
-    key = {"Idempotency-Key": str(uuid4())}
-    while True:
-        answer = await _send(stack, http, history, name, key)
-        if answer is not None and answer.status_code == 201:
-            await history.acknowledge(name, answer.json()["id"])
-            return
-        if answer is not None and answer.status_code == 401 and renew is not None:
-            await renew(http, answer.request.headers["Authorization"])
-        elif answer is not None and answer.status_code not in TRY_AGAIN:
-            await history.refuse(f"{answer.status_code} {answer.text}")
-            return
-        history.repeated += 1
-        await asyncio.sleep(0.05)
+async def _client(send: Sender, stop: asyncio.Event) -> None:
+    while not stop.is_set() and not send.history.refusals:
+        name = f"load {uuid4()}"
+        answer = await send(Command(name, "POST", "/v1/resources", {"name": name}, 201))
+        if answer is not None:
+            await send.history.acknowledge(name, answer.json()["id"])
 
 
-async def _send(
-    stack: Stack, http: httpx2.AsyncClient, history: History, name: str, key: dict[str, str]
-) -> httpx2.Response | None:
-    """The answer; None where it may have been carried out or not: the key tells."""
-    history.in_flight.add(name)
-    try:
-        answer = await http.post(f"{stack.command_url}/v1/resources", json={"name": name}, headers=key)
-    except httpx2.TransportError:
-        return None
-    finally:
-        history.in_flight.discard(name)
-    history.statuses[answer.status_code] += 1
-    return answer
+async def _changer(send: Sender, stop: asyncio.Event, number: int) -> None:
+    while not stop.is_set() and not send.history.refusals:
+        mine = list(send.history.shown)[number::CHANGERS][-RECENT:]
+        one = random.choice(mine) if mine else None  # noqa: S311 - no secret is made of it
+        for _ in range(IN_A_ROW if one else 0):
+            await _change(send, str(one))
+        await asyncio.sleep(0.01)
+
+
+async def _change(send: Sender, resource: str) -> None:
+    """Another name, or another tag; it must be the next version and no other."""
+    before, unique = send.history.shown[resource], uuid4()
+    after = replace(before, version=before.version + 1)
+    if before.version % 2:
+        after = replace(after, name=f"load {unique}")
+        body: dict[str, Any] = {"name": after.name}
+    else:
+        after = replace(after, tags=(f"t{unique.hex}",))
+        body = {"tags": list(after.tags)}
+    path, kind = f"/v1/resources/{resource}", "application/merge-patch+json"
+    answer = await send(Command(f"load {unique}", "PATCH", path, body, 200, kind))
+    if answer is None:
+        return
+    send.history.shown[resource] = after
+    if answer.json()["version"] != after.version:
+        await send.history.refuse(f"{resource} is at {answer.json()['version']}, its changes make {after.version}")
