@@ -65,6 +65,7 @@ class Control:
                     await self._operate(session)
             except Exception as error:  # noqa: BLE001 - see above
                 self._tools.status.report("operations", f"Operators are not heard just now: {said(error)}")
+                self._ask_feed_at = 0.0  # it may have woken us for what was not entered then
                 await self._backoff.pause()
             finally:
                 await self._rest()

@@ -3,9 +3,11 @@
 from copy import deepcopy
 from typing import Any
 
+import psycopg
 import pytest
 
 from query_service.projector import control as control_module
+from query_service.projector import orders
 from query_service.projector.leases import OPERATING
 from shared_kernel.events.contract import Event
 from shared_kernel.events.operations import (
@@ -64,6 +66,24 @@ async def test_request_that_is_only_in_redis_is_nobodys_and_takes_no_real_ones_p
 
 async def has_looked(side: ReadSide, before: int) -> bool:
     return side.feed_server.looked > before
+
+
+async def test_what_could_not_be_entered_is_asked_for_again_at_once(
+    side: ReadSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, failures = orders.add, iter([True])
+
+    async def add_after_a_failure(*arguments: Any) -> None:
+        if next(failures, False):
+            raise psycopg.OperationalError("the connection is lost")
+        await add(*arguments)
+
+    monkeypatch.setattr(control_module, "ASK_FEED_EVERY", 600.0)
+    async with operated(side, 1):
+        monkeypatch.setattr(orders, "add", add_after_a_failure)
+        await ask(side, RollbackRequested(projection=NAME))
+        await eventually(settled(side, ("rollback", "refused")), "it is heard")
+    assert not list(failures), "nothing failed"
 
 
 async def test_feed_that_is_away_only_delays_what_operators_ask(
