@@ -1,6 +1,5 @@
 """The doctor's judgement: which figures are fine, what a fault is called, and that a fresh pair gives no cause."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -190,18 +189,6 @@ def test_a_schema_of_another_release_is_found(query_database: Database) -> None:
     assert check.state is State.FOUND
     assert "is at revision 0000" in check.says
     assert "twinlog migrate" in check.advice
-
-
-@pytest.fixture
-def command(command_database: Database) -> Iterator[Connection]:
-    with connect(command_database.app_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def query(query_database: Database) -> Iterator[Connection]:
-    with connect(query_database.app_url) as connection:
-        yield connection
 
 
 def test_a_relay_that_wrote_no_mark_is_found(command: Connection, query: Connection) -> None:

@@ -44,18 +44,6 @@ def serving(body: bytes) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture
-def command(command_database: Database) -> Iterator[Connection]:
-    with connect(command_database.app_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def query(query_database: Database) -> Iterator[Connection]:
-    with connect(query_database.app_url) as connection:
-        yield connection
-
-
 def test_mark_of_fewer_partitions_is_found(command: Connection, query: Connection, query_database: Database) -> None:
     with psycopg.connect(query_database.owner_url) as owner:
         owner.execute("INSERT INTO public.projections (name, version) VALUES ('resources', 1)")

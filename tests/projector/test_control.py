@@ -118,15 +118,20 @@ async def test_paused_rebuild_rests_until_it_is_resumed(side: ReadSide) -> None:
         assert await side.totals("green") == await side.totals("blue")
 
 
-async def test_rebuild_that_is_paused_while_it_is_compared_does_not_answer_at_once(
-    side: ReadSide, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def begun_at_once(side: ReadSide) -> tuple[Tools, rebuilding_module.Rebuilding]:
+    """A rebuild that is to answer as soon as it is compared, and who works on it."""
     await side.register()
     write(side, 5)
     await side.apply(side.engine(), side.slices())
     tools = side.tools()
     await rebuilding_module.start(tools, PROJECTION, at_once=True)
-    working = rebuilding_module.Rebuilding(tools, side.engine(), side.history.partitions)
+    return tools, rebuilding_module.Rebuilding(tools, side.engine(), side.history.partitions)
+
+
+async def test_rebuild_that_is_paused_while_it_is_compared_does_not_answer_at_once(
+    side: ReadSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools, working = await begun_at_once(side)
 
     async def interrupted(tools: Tools, engine: Engine, projection: Projection) -> Difference:
         await rebuilding_module.pause(tools, projection.name)
@@ -144,12 +149,7 @@ async def test_rebuild_that_is_paused_while_it_is_compared_does_not_answer_at_on
 async def test_rebuild_that_is_begun_anew_while_the_one_before_is_compared_is_not_taken_for_it(
     side: ReadSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await side.register()
-    write(side, 5)
-    await side.apply(side.engine(), side.slices())
-    tools = side.tools()
-    await rebuilding_module.start(tools, PROJECTION, at_once=True)
-    working = rebuilding_module.Rebuilding(tools, side.engine(), side.history.partitions)
+    _, working = await begun_at_once(side)
 
     async def overtaken(tools: Tools, engine: Engine, projection: Projection) -> Difference:
         found = await diff(tools, engine, projection)

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, BaseConnection, sql
 from psycopg_pool import AsyncConnectionPool
+
+Configure = Callable[[AsyncConnection[Any]], Awaitable[None]]
 
 CONNECT: dict[str, Any] = {
     "autocommit": True,
@@ -73,26 +76,23 @@ async def configure_for_feed(connection: AsyncConnection[Any]) -> None:
 
 def reading_pool(url: str, size: int, patience: float) -> AsyncConnectionPool[AsyncConnection[Any]]:
     """Connections for reads, not opened yet; whoever gets none in `patience` seconds meets PoolTimeout."""
-    return AsyncConnectionPool(
-        url,
-        kwargs=CONNECT,
-        configure=configure,
-        min_size=1,
-        max_size=size,
-        timeout=patience,
-        reconnect_timeout=RECONNECT_SECONDS,
-        open=False,
-    )
+    return _pool(url, configure, at_least=1, at_most=size, patience=patience)
 
 
 def feeding_pool(url: str, size: int, patience: float) -> AsyncConnectionPool[AsyncConnection[Any]]:
     """Connections for the feed, not opened yet, and none before somebody reads it."""
+    return _pool(url, configure_for_feed, at_least=0, at_most=size, patience=patience)
+
+
+def _pool(
+    url: str, configured: Configure, *, at_least: int, at_most: int, patience: float
+) -> AsyncConnectionPool[AsyncConnection[Any]]:
     return AsyncConnectionPool(
         url,
         kwargs=CONNECT,
-        configure=configure_for_feed,
-        min_size=0,
-        max_size=size,
+        configure=configured,
+        min_size=at_least,
+        max_size=at_most,
         timeout=patience,
         reconnect_timeout=RECONNECT_SECONDS,
         open=False,
