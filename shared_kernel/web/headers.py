@@ -19,7 +19,12 @@ _ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
 _VISIBLE = re.compile(r"[\x21-\x7e]{1,255}")
 _QUOTED_KEY = re.compile(r'"((?:[\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"')
 _TOKEN = re.compile(r"[A-Za-z0-9_=-]{1,2048}")
-_WAIT = re.compile(r'wait[ \t]*=[ \t]*("?)([0-9]{1,9})\1(?:[ \t]*;.*)?', re.IGNORECASE)
+_PREFER = (
+    r"^(?!(?:[^,]*,)*[ \t]*[Ww][Aa][Ii][Tt][ \t]*"
+    r'(?:[;,]|$|=(?![ \t]*(?:[0-9]{1,9}|"[0-9]{1,9}")[ \t]*(?:[;,]|$))))'
+)
+"""Anything, for unknown preferences are ignored, but a `wait` without whole seconds."""
+_WAIT = re.compile(r'(?:^|,)[ \t]*wait[ \t]*=[ \t]*"?([0-9]{1,9})', re.IGNORECASE)
 
 
 class MalformedHeader(TwinlogError):
@@ -119,14 +124,12 @@ def parse_consistency_token(value: str | None) -> str | None:
 
 def parse_prefer(value: str | None) -> Preferences:
     """Unknown preferences are ignored, as RFC 7240 demands. Raises MalformedHeader for a `wait` without seconds."""
-    for preference in (value or "").split(","):
-        name = re.split(r"[=;]", preference, maxsplit=1)[0].strip().lower()
-        if name == "wait":
-            found = _WAIT.fullmatch(preference.strip())
-            if found is None:
-                raise MalformedHeader("Prefer takes wait=<seconds> as a whole number.")
-            return Preferences(wait=min(int(found[2]), MAX_WAIT_SECONDS))
-    return Preferences()
+    if value is None:
+        return Preferences()
+    if not re.match(_PREFER, value):
+        raise MalformedHeader("Prefer takes wait=<seconds> as a whole number.")
+    found = _WAIT.search(value)  # of several the first counts
+    return Preferences(min(int(found[1]), MAX_WAIT_SECONDS) if found else None)
 
 
 def _parsed_if_match(value: Any) -> IfMatch:
@@ -209,7 +212,7 @@ PreferHeader = Annotated[
         description="`wait=<seconds>`: how long to wait for the read model to reach the Consistency-Token.",
     ),
     PlainValidator(_parsed_preferences),
-    WithJsonSchema({"type": "string", "examples": ["wait=1"]}),  # no pattern: what is not known is ignored
+    WithJsonSchema({"type": "string", "pattern": _PREFER, "examples": ["wait=1"]}),
 ]
 """`prefer: PreferHeader` in a route that reads."""
 

@@ -100,13 +100,19 @@ def test_consistency_token_of_another_form_is_malformed(value: str) -> None:
         ("wait=2; foo=bar", 2),
         ("waiting=x", None),
         ("wait=999999999", 60),
+        ("wait=3, wait=5", 3),
+        ("a=wait, b;wait=x", None),
+        ("", None),
     ],
 )
 def test_prefer_says_how_long_to_wait(value: str | None, wait: int | None) -> None:
     assert parse_prefer(value) == Preferences(wait)
 
 
-@pytest.mark.parametrize("value", ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", 'wait="1'])
+@pytest.mark.parametrize(
+    "value",
+    ["wait", "wait=", "wait=soon", "wait=-1", "wait=1.5", 'wait="1', "wait;x=1", "a, wait ,b", "wait=1, wait=x"],
+)
 def test_prefer_without_seconds_is_malformed(value: str) -> None:
     with pytest.raises(MalformedHeader):
         parse_prefer(value)
