@@ -32,11 +32,12 @@ from shared_kernel.observability import get_logger
 
 PROJECTION = "sessions"
 NEEDED = (PROJECTION, policies.PROJECTION, AUDIT_COPY)
-POLL = 0.25
+POLL = 0.15
 PATIENCE = 2.0
 """Seconds after which a database or a feed that does not answer counts as away."""
-TRUST = 0.8
-"""For how many seconds the read model's knowledge counts before the feed is asked as well."""
+TRUST = 0.6
+"""For how many seconds the read model's knowledge counts before the feed is asked as well: with POLL, and time to ask,
+less than the second within which an ended session is refused even if projector or relay stand still from its end on."""
 
 ENDED = "SELECT s.tenant, s.id, s.ended_at FROM {generation}.ended_sessions_v1(%(oldest)s) s"
 WITHDRAWN = sql.SQL("SELECT w.tenant, w.stream, w.version, w.recorded_at FROM public.withdrawn_roles_v1(%(oldest)s) w")
